@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/files.h"
+
+#define KILL_AFTER_MS  1000
+#define KEEP_FDS_MAX   16
+#define FIRST_KEPT_FD  3
+/* glibc 2.36 has no name for it; linux/wait.h, since Linux 5.4 */
+#define WAIT_PIDFD ((idtype_t)3)
+
+struct process {
+	pid_t pid;
+	int pidfd;
+	struct event *exited;
+	struct event *deadline;
+	bool timed_out;
+	bool reaped;
+	process_exit_fn on_exit;
+	void *arg;
+};
+
+struct child_failure {
+	int code;
+	char step[16];
+};
+
+/* ---- in the child: async-signal-safe calls only ---- */
+
+static _Noreturn void child_fail(int report_fd, int code, const char *step)
+{
+	struct child_failure failure = { .code = code };
+
+	for (size_t i = 0; step[i] && i + 1 < sizeof(failure.step); i++)
+		failure.step[i] = step[i];
+	(void)!write(report_fd, &failure, sizeof(failure)); /* the parent sees EOF otherwise: success, then exit 127 */
+	_exit(127);
+}
+
+static void reset_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)
+		(void)sigaction(i, &action, NULL); /* SIGKILL, SIGSTOP and the thread library's own cannot be set */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int place_fds(const struct process_spec *spec, int *report_fd)
+{
+	int kept[KEEP_FDS_MAX + 4];
+	size_t count = 0;
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	kept[count++] = spec->stdin_fd >= 0 ? spec->stdin_fd : null_fd;
+	kept[count++] = spec->stdout_fd >= 0 ? spec->stdout_fd : null_fd;
+	kept[count++] = spec->stderr_fd >= 0 ? spec->stderr_fd : STDERR_FILENO;
+	for (size_t i = 0; i < spec->n_keep_fds; i++)
+		kept[count++] = spec->keep_fds[i];
+	kept[count++] = *report_fd;
+	/* First out of the way of the final numbers, then down onto them: no order can overwrite a source. */
+	for (size_t i = 0; i < count; i++) {
+		kept[i] = fcntl(kept[i], F_DUPFD_CLOEXEC, (int)(FIRST_KEPT_FD + KEEP_FDS_MAX + 4));
+		if (kept[i] < 0)
+			return -errno;
+	}
+	for (size_t i = 0; i + 1 < count; i++) {
+		if (dup2(kept[i], (int)i) < 0)
+			return -errno;
+	}
+	*report_fd = (int)count - 1;
+	if (dup3(kept[count - 1], *report_fd, O_CLOEXEC) < 0)
+		return -errno;
+	return syscall(SYS_close_range, (unsigned)*report_fd + 1, ~0U, 0) < 0 ? -errno : 0;
+}
+
+static _Noreturn void run_child(const struct process_spec *spec, pid_t parent, int report_fd)
+{
+	static char *const empty[] = { NULL };
+	int r;
+
+	reset_signals();
+	(void)setsid(); /* fails only for a group leader, which a new child is not */
+	if (spec->parent_death_signal != 0) {
+		if (prctl(PR_SET_PDEATHSIG, spec->parent_death_signal) < 0)
+			child_fail(report_fd, errno, "PDEATHSIG");
+		if (getppid() != parent)
+			_exit(127); /* the parent died before the signal was armed */
+	}
+	r = place_fds(spec, &report_fd);
+	if (r < 0)
+		child_fail(report_fd, -r, "descriptors");
+	r = spec->prepare ? spec->prepare(spec->prepare_arg) : 0;
+	if (r < 0)
+		child_fail(report_fd, -r, "prepare");
+	(void)execve(spec->path, spec->argv, spec->envp ? spec->envp : empty);
+	child_fail(report_fd, errno, "execve");
+}
+
+/* ---- in the parent ---- */
+
+static void on_child_exit(evutil_socket_t fd, short what, void *arg)
+{
+	struct process *process = arg;
+	struct process_exit exit = { .code = -1, .timed_out = process->timed_out };
+	siginfo_t info = { 0 };
+
+	(void)fd;
+	(void)what;
+	if (waitid(WAIT_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+		return; /* spurious wake-up: level-triggered, so we are called again */
+	process->reaped = true;
+	(void)event_del(process->exited);
+	if (process->deadline)
+		(void)event_del(process->deadline);
+	if (info.si_code == CLD_EXITED)
+		exit.code = info.si_status;
+	else
+		exit.signal = info.si_status;
+	process->on_exit(process, &exit, process->arg);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct process *process = arg;
+	struct timeval grace = { .tv_sec = KILL_AFTER_MS / 1000 };
+
+	(void)fd;
+	(void)what;
+	(void)process_signal(process, process->timed_out ? SIGKILL : SIGTERM); /* ESRCH: its exit is on the way */
+	if (!process->timed_out)
+		(void)event_add(process->deadline, &grace);
+	process->timed_out = true;
+}
+
+static int watch(struct event_base *base, const struct process_spec *spec, struct process *process)
+{
+	struct timeval limit = {
+		.tv_sec = spec->deadline_ms / 1000,
+		.tv_usec = (suseconds_t)(spec->deadline_ms % 1000) * 1000,
+	};
+
+	process->exited = event_new(base, process->pidfd, EV_READ | EV_PERSIST, on_child_exit, process);
+	if (!process->exited || event_add(process->exited, NULL) < 0)
+		return -ENOMEM;
+	if (spec->deadline_ms == 0)
+		return 0;
+	process->deadline = evtimer_new(base, on_deadline, process);
+	if (!process->deadline || event_add(process->deadline, &limit) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int read_failure(int fd, const char *path, struct baton_error *err)
+{
+	struct child_failure failure;
+	ssize_t length;
+
+	do {
+		length = read(fd, &failure, sizeof(failure));
+	} while (length < 0 && errno == EINTR);
+	if (length != (ssize_t)sizeof(failure))
+		return 0; /* the write end was closed by a successful execve */
+	failure.step[sizeof(failure.step) - 1] = '\0';
+	return error_errno(err, failure.code, "cannot start \"%s\": %s", path, failure.step);
+}
+
+static pid_t clone_with_pidfd(int *pidfd)
+{
+	struct {
+		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+	} args = { .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = SIGCHLD };
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+int process_spawn(struct event_base *base, const struct process_spec *spec, struct process **ret_process,
+	struct baton_error *err)
+{
+	pid_t parent = getpid();
+	int report[2];
+	struct process *process;
+	int r;
+
+	if (spec->n_keep_fds > KEEP_FDS_MAX)
+		return error_set(err, EINVAL, "more than %d descriptors for \"%s\"", KEEP_FDS_MAX, spec->path);
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return error_set(err, ENOMEM, "out of memory");
+	process->pidfd = -1;
+	process->on_exit = spec->on_exit;
+	process->arg = spec->arg;
+	if (pipe2(report, O_CLOEXEC) < 0) {
+		r = error_errno(err, errno, "cannot start \"%s\": pipe", spec->path);
+		goto fail;
+	}
+	process->pid = clone_with_pidfd(&process->pidfd);
+	if (process->pid == 0)
+		run_child(spec, parent, report[1]);
+	r = process->pid < 0 ? -errno : 0;
+	(void)close(report[1]);
+	if (r == 0)
+		r = read_failure(report[0], spec->path, err);
+	else
+		(void)error_errno(err, -r, "cannot start \"%s\": clone3", spec->path);
+	(void)close(report[0]);
+	if (r == 0)
+		r = watch(base, spec, process);
+	if (r < 0)
+		goto fail;
+	*ret_process = process;
+	return 0;
+fail:
+	process_free(process);
+	return r;
+}
+
+pid_t process_pid(const struct process *process)
+{
+	return process->pid;
+}
+
+int process_pidfd(const struct process *process)
+{
+	return process->pidfd;
+}
+
+int process_signal(struct process *process, int signal)
+{
+	if (process->reaped)
+		return -ESRCH;
+	return syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+void process_free(struct process *process)
+{
+	if (!process)
+		return;
+	if (process->exited)
+		event_free(process->exited);
+	if (process->deadline)
+		event_free(process->deadline);
+	if (process->pidfd >= 0 && !process->reaped) {
+		(void)process_signal(process, SIGKILL);
+		(void)waitid(WAIT_PIDFD, (id_t)process->pidfd, NULL, WEXITED);
+	}
+	close_fd(&process->pidfd);
+	free(process);
+}
+
+int process_start_time(pid_t pid, unsigned long long *ret_ticks)
+{
+	char path[64];
+	cleanup_free char *text = NULL;
+	char *next;
+	char *end;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	r = file_read_at(AT_FDCWD, path, 4096, &text, NULL);
+	if (r < 0)
+		return r;
+	/* proc(5): field 2 is the name in parentheses and may hold anything, so count from the last ")". */
+	next = strrchr(text, ')');
+	for (int field = 2; next && field < 22; field++)
+		next = strchr(next + 1, ' ');
+	if (!next)
+		return -EIO;
+	errno = 0;
+	*ret_ticks = strtoull(next + 1, &end, 10);
+	return errno == 0 && end != next + 1 ? 0 : -EIO;
+}
