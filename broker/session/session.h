@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One MQTT 5 connection (libmosquitto) on the event loop: connect, back-off with jitter, resubscribe, barrier.
- * Used by baton-control and by the command line. PLATFORM section 5 lists the traps of libmosquitto that are closed
- * here. Never blocks: host names are resolved by a short-lived child.
+ * One MQTT 5 connection (libmosquitto) on the event loop: connect, back-off with jitter, resubscribe,
+ * barrier. Used by baton-control and by the command line. PLATFORM section 5 lists the traps of libmosquitto
+ * that are closed here. Never blocks: host names are resolved by a short-lived child.
  */
 #ifndef BATON_BROKER_SESSION_H
 #define BATON_BROKER_SESSION_H
@@ -16,18 +16,19 @@
 
 struct session;
 
-struct session_config { /* borrowed until session_free */
-	const char *host;       /* name or address; ignored when socket is set */
+struct session_config {   /* borrowed until session_free */
+	const char *host; /* name or address; ignored when socket is set */
 	uint16_t port;
-	const char *socket;     /* path of a Unix socket, or NULL */
+	const char *socket; /* path of a Unix socket, or NULL */
 	const char *client_id;
-	const char *username;   /* NULL: none */
+	const char *username; /* NULL: none */
 	const char *password;
-	const char *ca_file;    /* NULL: no TLS */
-	const char *cert_file;  /* client certificate, or NULL */
+	const char *ca_file;   /* NULL: no TLS */
+	const char *cert_file; /* client certificate, or NULL */
 	const char *key_file;
-	unsigned keepalive_s;   /* 5 or more */
-	unsigned backoff_min_ms; /* first wait after a lost connection; doubled up to backoff_max_ms; full jitter */
+	unsigned keepalive_s;    /* 5 or more */
+	unsigned backoff_min_ms; /* first wait after a lost connection; doubled up to backoff_max_ms; full
+	                            jitter */
 	unsigned backoff_max_ms;
 	size_t payload_max;     /* larger payloads are handed over with `too_large` and no data */
 	const char *will_topic; /* NULL: no will. Retained, QoS 1 */
@@ -38,33 +39,37 @@ struct session_message { /* borrowed during the call */
 	const char *payload; /* not NUL-terminated */
 	size_t length;       /* the real length, also when too_large */
 	bool too_large;
-	bool retained;       /* sent because of a subscription, not live */
-	const char *response_topic;   /* NULL: none (MQTT 5 section 3.3.2.3.5) */
-	const void *correlation;      /* NULL: none */
+	bool retained;              /* sent because of a subscription, not live */
+	const char *response_topic; /* NULL: none (MQTT 5 section 3.3.2.3.5) */
+	const void *correlation;    /* NULL: none */
 	size_t correlation_length;
 };
 
 struct session_handler {
 	/*
-	 * A connection is up and the subscriptions are sent; the session's publications may go out now. Called for
-	 * every connection: publish retained state anew here.
+	 * A connection is up and the subscriptions are sent; the session's publications may go out now.
+	 * Called for every connection: publish retained state anew here.
 	 */
 	void (*connected)(void *arg);
-	/* All retained messages of the subscriptions have been handed over (barrier of DESIGN section 8.3). */
+	/* All retained messages of the subscriptions have been handed over (barrier of DESIGN section 8.3).
+	 */
 	void (*synced)(void *arg);
-	/* `reason` for people. `permanent`: the broker refused us (bad password, not authorised); retried all the same. */
+	/* `reason` for people. `permanent`: the broker refused us (bad password, not authorised); retried all
+	 * the same. */
 	void (*disconnected)(void *arg, const char *reason, bool permanent);
 	void (*message)(void *arg, const struct session_message *message);
 };
 
 /* 0 and *ret_session (nothing is connected yet), or -EINVAL, -ENOMEM with the reason in err. */
-int session_new(struct event_base *base, const struct session_config *config, const struct session_handler *handler,
-	void *arg, struct session **ret_session, struct baton_error *err);
+int session_new(struct event_base *base, const struct session_config *config,
+        const struct session_handler *handler, void *arg, struct session **ret_session,
+        struct baton_error *err);
 
 /* Sends DISCONNECT when connected (so the will is not sent), then frees. Takes NULL. */
 void session_free(struct session *session);
 
-/* Topic filters to subscribe to at every connection, QoS 1; call before session_open or at any time. 0 or -ENOMEM. */
+/* Topic filters to subscribe to at every connection, QoS 1; call before session_open or at any time. 0 or
+ * -ENOMEM. */
 int session_subscribe(struct session *session, const char *filter);
 int session_unsubscribe(struct session *session, const char *filter);
 
@@ -72,8 +77,8 @@ int session_unsubscribe(struct session *session, const char *filter);
 int session_set_will(struct session *session, const void *payload, size_t length);
 
 /*
- * Starts connecting; goes on for ever, until session_free. `barrier_topic` is sync/{client}: the session subscribes
- * to it, publishes a nonce to itself and calls `synced` when it returns. NULL: no barrier.
+ * Starts connecting; goes on for ever, until session_free. `barrier_topic` is sync/{client}: the session
+ * subscribes to it, publishes a nonce to itself and calls `synced` when it returns. NULL: no barrier.
  */
 int session_open(struct session *session, const char *barrier_topic);
 
@@ -85,7 +90,7 @@ struct session_publish {
 	size_t length;
 	int qos; /* 0 or 1 */
 	bool retain;
-	const char *response_topic;   /* NULL: none */
+	const char *response_topic; /* NULL: none */
 	const void *correlation;
 	size_t correlation_length;
 	uint32_t expiry_s; /* 0: none (MQTT 5 message expiry) */

@@ -23,7 +23,8 @@ int buf_appendf(struct buf *buf, const char *format, ...) __attribute__((format(
 /* Removes `length` bytes from the front. */
 void buf_consume(struct buf *buf, size_t length);
 
-/* Moves the bytes out (free() them); the buffer is empty afterwards. NULL only if nothing was ever appended. */
+/* Moves the bytes out (free() them); the buffer is empty afterwards. NULL only if nothing was ever appended.
+ */
 char *buf_steal(struct buf *buf);
 
 #define cleanup_buf __attribute__((cleanup(buf_release)))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ownership by scope: a variable marked cleanup_* is released when it leaves its scope, steal_* hands it on. */
+/* Ownership by scope: a variable marked cleanup_* is released when it leaves its scope, steal_* hands it on.
+ */
 #ifndef BATON_BASE_CLEANUP_H
 #define BATON_BASE_CLEANUP_H
 
@@ -17,7 +18,8 @@ static inline void cleanup_free_(void *slot)
 static inline void cleanup_close_(int *fd)
 {
 	if (*fd >= 0)
-		(void)close(*fd); /* nothing can be done about a failed close of a descriptor that is given up */
+		(void)close(
+		        *fd); /* nothing can be done about a failed close of a descriptor that is given up */
 }
 
 static inline void cleanup_json_(json_t **value)
@@ -45,11 +47,11 @@ static inline void cleanup_dir_(DIR **directory)
 #define cleanup_dir            cleanup_with(cleanup_dir_)
 
 /* Moves a pointer out of a variable that is cleaned up. */
-#define steal_ptr(variable)                      \
-	({                                       \
-		__typeof__(variable) stolen_ = (variable); \
-		(variable) = NULL;               \
-		stolen_;                         \
+#define steal_ptr(variable)                                                                                  \
+	({                                                                                                   \
+		__typeof__(variable) stolen_ = (variable);                                                   \
+		(variable) = NULL;                                                                           \
+		stolen_;                                                                                     \
 	})
 
 static inline int steal_fd(int *fd)

@@ -46,9 +46,10 @@ void clock_format(int64_t wall_ms, char text[static CLOCK_TEXT_SIZE])
 	seconds = (time_t)(wall_ms / 1000);
 	(void)gmtime_r(&seconds, &parts);
 	/* The remainders tell the compiler the widths that the clamp above already guarantees. */
-	(void)snprintf(text, CLOCK_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(parts.tm_year + 1900) % 10000U,
-		(unsigned)(parts.tm_mon + 1) % 100U, (unsigned)parts.tm_mday % 100U, (unsigned)parts.tm_hour % 100U,
-		(unsigned)parts.tm_min % 100U, (unsigned)parts.tm_sec % 100U, (unsigned)(wall_ms % 1000));
+	(void)snprintf(text, CLOCK_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
+	        (unsigned)(parts.tm_year + 1900) % 10000U, (unsigned)(parts.tm_mon + 1) % 100U,
+	        (unsigned)parts.tm_mday % 100U, (unsigned)parts.tm_hour % 100U, (unsigned)parts.tm_min % 100U,
+	        (unsigned)parts.tm_sec % 100U, (unsigned)(wall_ms % 1000));
 }
 
 int clock_boot_id(char id[static BOOT_ID_SIZE])

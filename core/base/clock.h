@@ -15,7 +15,8 @@ int64_t clock_boot_ns(void);
 /* Milliseconds of CLOCK_REALTIME since 1970. Never used in a decision. */
 int64_t clock_wall_ms(void);
 
-/* RFC 3339 in UTC with milliseconds, "2026-11-24T10:00:00.123Z". Wall clock values outside years 0–9999 are clamped. */
+/* RFC 3339 in UTC with milliseconds, "2026-11-24T10:00:00.123Z". Wall clock values outside years 0–9999 are
+ * clamped. */
 void clock_format(int64_t wall_ms, char text[static CLOCK_TEXT_SIZE]);
 
 /* /proc/sys/kernel/random/boot_id. 0 or negative errno. */

@@ -51,7 +51,8 @@ int error_errno(struct baton_error *err, int code, const char *format, ...)
 		used = strlen(err->message);
 		/* strerrordesc_np is a table look-up: safe between clone and exec, unlike strerror. */
 		const char *text = strerrordesc_np(code);
-		(void)snprintf(err->message + used, sizeof(err->message) - used, ": %s", text ? text : "unknown error");
+		(void)snprintf(err->message + used, sizeof(err->message) - used, ": %s",
+		        text ? text : "unknown error");
 	}
 	return -code;
 }

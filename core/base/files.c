@@ -28,7 +28,8 @@ static int open_how(int dir_fd, const char *path, int flags, mode_t mode, unsign
 	};
 	long fd;
 
-	/* openat2(2): EAGAIN when a rename or mount raced with "..", which the caller may retry. Bounded here. */
+	/* openat2(2): EAGAIN when a rename or mount raced with "..", which the caller may retry. Bounded
+	 * here. */
 	for (int i = 0; i < 64; i++) {
 		fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
 		if (fd >= 0)
@@ -66,8 +67,9 @@ int dir_open_make(const char *path, mode_t mode, struct baton_error *err)
 	int fd;
 
 	if (path[0] != '/' || strlen(path) >= sizeof(copy))
-		return error_set(err, EINVAL, "directory \"%s\" must be an absolute path of less than %zu bytes", path,
-			sizeof(copy));
+		return error_set(err, EINVAL,
+		        "directory \"%s\" must be an absolute path of less than %zu bytes", path,
+		        sizeof(copy));
 	memcpy(copy, path, strlen(path) + 1);
 	fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	while (fd >= 0 && next && *next) {
@@ -158,9 +160,10 @@ int file_write_text_at(int dir_fd, const char *path, const char *text)
 }
 
 static int write_temporary(int dir_fd, const char *temporary, const void *data, size_t length, mode_t mode,
-	enum file_durability durability)
+        enum file_durability durability)
 {
-	cleanup_close int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	cleanup_close int fd =
+	        openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 	int r;
 
 	if (fd < 0)
@@ -174,12 +177,13 @@ static int write_temporary(int dir_fd, const char *temporary, const void *data, 
 }
 
 int file_replace_at(int dir_fd, const char *name, const void *data, size_t length, mode_t mode,
-	enum file_durability durability)
+        enum file_durability durability)
 {
 	char temporary[NAME_MAX + 1];
 	int r;
 
-	/* One fixed temporary name per target: what a power cut leaves behind is overwritten by the next write. */
+	/* One fixed temporary name per target: what a power cut leaves behind is overwritten by the next
+	 * write. */
 	if ((size_t)snprintf(temporary, sizeof(temporary), ".%s.tmp", name) >= sizeof(temporary))
 		return -ENAMETOOLONG;
 	r = write_temporary(dir_fd, temporary, data, length, mode, durability);
@@ -217,7 +221,9 @@ static int remove_children(int fd, dev_t device, int depth)
 		return -errno;
 	}
 	while ((entry = readdir(directory))) {
-		int r = is_dot(entry->d_name) ? 0 : remove_level(dirfd(directory), entry->d_name, device, depth + 1);
+		int r = is_dot(entry->d_name)
+		                ? 0
+		                : remove_level(dirfd(directory), entry->d_name, device, depth + 1);
 
 		if (r < 0 && result == 0)
 			result = r;
@@ -278,7 +284,8 @@ static int size_level(int dir_fd, const char *name, unsigned long long *bytes, i
 		return -errno;
 	}
 	while ((entry = readdir(directory))) {
-		int r = is_dot(entry->d_name) ? 0 : size_level(dirfd(directory), entry->d_name, bytes, depth + 1);
+		int r = is_dot(entry->d_name) ? 0
+		                              : size_level(dirfd(directory), entry->d_name, bytes, depth + 1);
 
 		if (r < 0 && r != -ENOENT)
 			return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files relative to a held directory. Every descriptor is O_CLOEXEC. All functions block on local file systems only. */
+/* Files relative to a held directory. Every descriptor is O_CLOEXEC. All functions block on local file
+ * systems only. */
 #ifndef BATON_BASE_FILES_H
 #define BATON_BASE_FILES_H
 
@@ -10,8 +11,9 @@
 #include "core/base/error.h"
 
 /*
- * openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS: symbolic links of the tree are followed inside it and can
- * not leave it. For every path that a workload or an image can influence. Returns a descriptor or negative errno.
+ * openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS: symbolic links of the tree are followed inside it
+ * and can not leave it. For every path that a workload or an image can influence. Returns a descriptor or
+ * negative errno.
  */
 int file_open_in_root(int root_fd, const char *path, int flags, mode_t mode);
 
@@ -25,8 +27,8 @@ int dir_open_make(const char *path, mode_t mode, struct baton_error *err);
 int dir_open_make_at(int dir_fd, const char *name, mode_t mode);
 
 /*
- * Whole file into memory: *ret_data is NUL-terminated (free() it), *ret_length without the NUL. -EFBIG above max.
- * Works for /proc files too, whose size is not known beforehand.
+ * Whole file into memory: *ret_data is NUL-terminated (free() it), *ret_length without the NUL. -EFBIG above
+ * max. Works for /proc files too, whose size is not known beforehand.
  */
 int file_read_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_length);
 int file_read_fd(int fd, size_t max, char **ret_data, size_t *ret_length);
@@ -40,13 +42,15 @@ int file_write_text_at(int dir_fd, const char *path, const char *text);
 enum file_durability { FILE_VOLATILE, FILE_DURABLE };
 
 /*
- * Atomic replacement: temporary file beside the target, then rename. FILE_DURABLE adds fsync of the file and of the
- * directory, so that after a power cut either the old or the new content is there, whole. 0 or negative errno.
+ * Atomic replacement: temporary file beside the target, then rename. FILE_DURABLE adds fsync of the file and
+ * of the directory, so that after a power cut either the old or the new content is there, whole. 0 or
+ * negative errno.
  */
 int file_replace_at(int dir_fd, const char *name, const void *data, size_t length, mode_t mode,
-	enum file_durability durability);
+        enum file_durability durability);
 
-/* Removes a file or a whole tree below dir_fd, without following links or crossing into mounts. -ENOENT is success. */
+/* Removes a file or a whole tree below dir_fd, without following links or crossing into mounts. -ENOENT is
+ * success. */
 int tree_remove_at(int dir_fd, const char *name);
 
 /* Bytes below `dir_fd` as st_blocks counts them. 0 or negative errno. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * Depth before parsing: jansson recurses, and its own limit (2048) is a compile-time constant. Brackets inside
- * strings do not count; a text that is not JSON at all is left for the parser to refuse.
+ * Depth before parsing: jansson recurses, and its own limit (2048) is a compile-time constant. Brackets
+ * inside strings do not count; a text that is not JSON at all is left for the parser to refuse.
  */
 static size_t bracket_depth(const char *text, size_t length)
 {
@@ -36,25 +36,25 @@ static size_t bracket_depth(const char *text, size_t length)
 }
 
 int json_parse(const char *text, size_t length, struct json_limits limits, json_t **ret_value,
-	struct baton_error *err)
+        struct baton_error *err)
 {
 	json_error_t where;
 	json_t *value;
 	size_t depth;
 
 	if (length > limits.bytes)
-		return error_set(err, EMSGSIZE, "document of %zu bytes is larger than the limit of %zu", length,
-			limits.bytes);
+		return error_set(err, EMSGSIZE, "document of %zu bytes is larger than the limit of %zu",
+		        length, limits.bytes);
 	depth = bracket_depth(text, length);
 	if (depth > limits.depth)
 		return error_set(err, EMSGSIZE, "document is nested %zu levels deep, the limit is %zu", depth,
-			limits.depth);
+		        limits.depth);
 	value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
 	if (!value) {
 		if (json_error_code(&where) == json_error_out_of_memory)
 			return error_set(err, ENOMEM, "out of memory while parsing JSON");
-		return error_set(err, EINVAL, "not valid JSON at line %d, column %d: %s", where.line, where.column,
-			where.text);
+		return error_set(err, EINVAL, "not valid JSON at line %d, column %d: %s", where.line,
+		        where.column, where.text);
 	}
 	*ret_value = value;
 	return 0;
@@ -86,35 +86,38 @@ bool json_get_bool(const json_t *object, const char *name, bool fallback)
 	return json_is_boolean(member) ? json_is_true(member) : fallback;
 }
 
-int json_need_string(const json_t *object, const char *name, size_t max, const char **ret_text,
-	struct baton_error *err)
+int json_need_string(
+        const json_t *object, const char *name, size_t max, const char **ret_text, struct baton_error *err)
 {
 	const json_t *member = json_object_get(object, name);
 
 	if (!json_is_string(member) || json_string_length(member) > max)
-		return error_set(err, EINVAL, "member \"%s\" must be a string of at most %zu bytes", name, max);
+		return error_set(
+		        err, EINVAL, "member \"%s\" must be a string of at most %zu bytes", name, max);
 	*ret_text = json_string_value(member);
 	return 0;
 }
 
 int json_need_int(const json_t *object, const char *name, int64_t min, int64_t max, int64_t *ret_value,
-	struct baton_error *err)
+        struct baton_error *err)
 {
 	const json_t *member = json_object_get(object, name);
 
 	if (!json_is_integer(member) || json_integer_value(member) < min || json_integer_value(member) > max)
-		return error_set(err, EINVAL, "member \"%s\" must be an integer from %lld to %lld", name, (long long)min,
-			(long long)max);
+		return error_set(err, EINVAL, "member \"%s\" must be an integer from %lld to %lld", name,
+		        (long long)min, (long long)max);
 	*ret_value = json_integer_value(member);
 	return 0;
 }
 
-int json_need_array(const json_t *object, const char *name, size_t max, json_t **ret_array, struct baton_error *err)
+int json_need_array(
+        const json_t *object, const char *name, size_t max, json_t **ret_array, struct baton_error *err)
 {
 	json_t *member = json_object_get(object, name);
 
 	if (!json_is_array(member) || json_array_size(member) > max)
-		return error_set(err, EINVAL, "member \"%s\" must be an array of at most %zu items", name, max);
+		return error_set(
+		        err, EINVAL, "member \"%s\" must be an array of at most %zu items", name, max);
 	*ret_array = member;
 	return 0;
 }

@@ -16,12 +16,12 @@ struct json_limits {
 };
 
 /*
- * Parses one JSON document (RFC 8259). Refuses, with line and column in err: more bytes or depth than the limits
- * (checked before anything is allocated), bytes that are not UTF-8, NUL characters, duplicate names, trailing text.
- * 0 and *ret_value (json_decref it), or -EMSGSIZE, -EINVAL, -ENOMEM.
+ * Parses one JSON document (RFC 8259). Refuses, with line and column in err: more bytes or depth than the
+ * limits (checked before anything is allocated), bytes that are not UTF-8, NUL characters, duplicate names,
+ * trailing text. 0 and *ret_value (json_decref it), or -EMSGSIZE, -EINVAL, -ENOMEM.
  */
 int json_parse(const char *text, size_t length, struct json_limits limits, json_t **ret_value,
-	struct baton_error *err);
+        struct baton_error *err);
 
 /* Compact text with sorted names, free() it; NULL when out of memory. */
 char *json_text(const json_t *value);
@@ -32,13 +32,14 @@ int64_t json_get_int(const json_t *object, const char *name, int64_t fallback);
 bool json_get_bool(const json_t *object, const char *name, bool fallback);
 
 /*
- * Required member of a document of ours that came over the network: -EINVAL and "member "x": must be ..." in err when
- * it is absent, of another type, longer than max bytes or outside [min, max].
+ * Required member of a document of ours that came over the network: -EINVAL and "member "x": must be ..." in
+ * err when it is absent, of another type, longer than max bytes or outside [min, max].
  */
-int json_need_string(const json_t *object, const char *name, size_t max, const char **ret_text,
-	struct baton_error *err);
+int json_need_string(
+        const json_t *object, const char *name, size_t max, const char **ret_text, struct baton_error *err);
 int json_need_int(const json_t *object, const char *name, int64_t min, int64_t max, int64_t *ret_value,
-	struct baton_error *err);
-int json_need_array(const json_t *object, const char *name, size_t max, json_t **ret_array, struct baton_error *err);
+        struct baton_error *err);
+int json_need_array(
+        const json_t *object, const char *name, size_t max, json_t **ret_array, struct baton_error *err);
 
 #endif

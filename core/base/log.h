@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One line a message on standard error, with the priority prefix of sd-daemon(3). Ranks 0 and 1 never call this. */
+/* One line a message on standard error, with the priority prefix of sd-daemon(3). Ranks 0 and 1 never call
+ * this. */
 #ifndef BATON_BASE_LOG_H
 #define BATON_BASE_LOG_H
 

@@ -17,9 +17,9 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 
-#define KILL_AFTER_MS  1000
-#define KEEP_FDS_MAX   16
-#define FIRST_KEPT_FD  3
+#define KILL_AFTER_MS 1000
+#define KEEP_FDS_MAX  16
+#define FIRST_KEPT_FD 3
 /* glibc 2.36 has no name for it; linux/wait.h, since Linux 5.4 */
 #define WAIT_PIDFD ((idtype_t)3)
 
@@ -47,7 +47,8 @@ static _Noreturn void child_fail(int report_fd, int code, const char *step)
 
 	for (size_t i = 0; step[i] && i + 1 < sizeof(failure.step); i++)
 		failure.step[i] = step[i];
-	(void)!write(report_fd, &failure, sizeof(failure)); /* the parent sees EOF otherwise: success, then exit 127 */
+	(void)!write(report_fd, &failure,
+	        sizeof(failure)); /* the parent sees EOF otherwise: success, then exit 127 */
 	_exit(127);
 }
 
@@ -57,7 +58,8 @@ static void reset_signals(void)
 	sigset_t none;
 
 	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &action, NULL); /* SIGKILL, SIGSTOP and the thread library's own cannot be set */
+		(void)sigaction(
+		        i, &action, NULL); /* SIGKILL, SIGSTOP and the thread library's own cannot be set */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -143,7 +145,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	(void)process_signal(process, process->timed_out ? SIGKILL : SIGTERM); /* ESRCH: its exit is on the way */
+	(void)process_signal(
+	        process, process->timed_out ? SIGKILL : SIGTERM); /* ESRCH: its exit is on the way */
 	if (!process->timed_out)
 		(void)event_add(process->deadline, &grace);
 	process->timed_out = true;
@@ -191,7 +194,7 @@ static pid_t clone_with_pidfd(int *pidfd)
 }
 
 int process_spawn(struct event_base *base, const struct process_spec *spec, struct process **ret_process,
-	struct baton_error *err)
+        struct baton_error *err)
 {
 	pid_t parent = getpid();
 	int report[2];
@@ -199,7 +202,8 @@ int process_spawn(struct event_base *base, const struct process_spec *spec, stru
 	int r;
 
 	if (spec->n_keep_fds > KEEP_FDS_MAX)
-		return error_set(err, EINVAL, "more than %d descriptors for \"%s\"", KEEP_FDS_MAX, spec->path);
+		return error_set(
+		        err, EINVAL, "more than %d descriptors for \"%s\"", KEEP_FDS_MAX, spec->path);
 	process = calloc(1, sizeof(*process));
 	if (!process)
 		return error_set(err, ENOMEM, "out of memory");

@@ -20,7 +20,7 @@ size_t strv_length(char *const *vector)
 
 void strv_free(char **vector)
 {
-	STRV_FOREACH (item, vector)
+	STRV_FOREACH(item, vector)
 		free(*item);
 	free(vector);
 }

@@ -2,14 +2,15 @@
 /*
  * The content-addressed image store, read side. Layout below ROOT/images (0700 root):
  *
- *   layers/{diff-id}/            an unpacked layer, overlayfs form (whiteouts 0:0 character devices, opaque xattr)
- *   images/{digest}.json         one record per image: {"digest", "config": {…}, "layers": [diff-id, …], "size"}
- *   refs/{percent-encoded ref}   text: the digest; one file per name
- *   tmp/                         work of running imports, emptied by the next import
- *   lock                         flock(2): imports and removals exclude each other
+ *   layers/{diff-id}/            an unpacked layer, overlayfs form (whiteouts 0:0 character devices, opaque
+ * xattr) images/{digest}.json         one record per image: {"digest", "config": {…}, "layers": [diff-id, …],
+ * "size"} refs/{percent-encoded ref}   text: the digest; one file per name tmp/                         work
+ * of running imports, emptied by the next import lock                         flock(2): imports and removals
+ * exclude each other
  *
- * Order of writes (power-cut safe): layer unpacked in tmp/, syncfs, rename to layers/; record replaced durably; ref
- * replaced durably. What has a ref is therefore whole. Written only by `baton-unpack` and `baton image`.
+ * Order of writes (power-cut safe): layer unpacked in tmp/, syncfs, rename to layers/; record replaced
+ * durably; ref replaced durably. What has a ref is therefore whole. Written only by `baton-unpack` and `baton
+ * image`.
  */
 #ifndef BATON_IMAGE_STORE_H
 #define BATON_IMAGE_STORE_H
@@ -22,10 +23,11 @@
 #define IMAGE_DIGEST_SIZE 72 /* "sha256:" and 64 digits and NUL */
 #define IMAGE_REF_MAX     255
 
-/* What the supervisor needs of an image configuration (OCI image-spec config.md), checked when it was imported. */
+/* What the supervisor needs of an image configuration (OCI image-spec config.md), checked when it was
+ * imported. */
 struct image {
 	char digest[IMAGE_DIGEST_SIZE]; /* of the manifest */
-	char **layers;      /* diff-ids as 64 hex digits, lowest first */
+	char **layers;                  /* diff-ids as 64 hex digits, lowest first */
 	char **entrypoint;
 	char **command;
 	char **environment;
@@ -48,7 +50,8 @@ int image_ref_normalise(const char *ref, char normal[static IMAGE_REF_MAX + 1], 
 /* Opens ROOT/images, making what is missing. Directory descriptor or negative errno. */
 int image_store_open(const char *root, struct baton_error *err);
 
-/* -ENOENT when no such image is here, with "image … is not on this node" in err. `ref` in any written form. */
+/* -ENOENT when no such image is here, with "image … is not on this node" in err. `ref` in any written form.
+ */
 int image_lookup(int store_fd, const char *ref, struct image *ret_image, struct baton_error *err);
 
 /* Every ref with its image, for `baton image ls`. */
@@ -60,9 +63,10 @@ struct image_entry {
 int image_list(int store_fd, struct image_entry **ret_entries, size_t *ret_count, struct baton_error *err);
 
 /*
- * Removes a ref and then every record and layer that nothing refers to, except layers named in `keep` (diff-ids in
- * use, may be NULL). -ENOENT without such a ref.
+ * Removes a ref and then every record and layer that nothing refers to, except layers named in `keep`
+ * (diff-ids in use, may be NULL). -ENOENT without such a ref.
  */
-int image_remove(int store_fd, const char *ref, char *const *keep, uint64_t *ret_freed, struct baton_error *err);
+int image_remove(
+        int store_fd, const char *ref, char *const *keep, uint64_t *ret_freed, struct baton_error *err);
 
 #endif

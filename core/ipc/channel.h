@@ -11,21 +11,25 @@
 struct channel;
 
 struct channel_handler {
-	/* One decoded message; owned by the channel, valid during the call (move members out to keep them). */
+	/* One decoded message; owned by the channel, valid during the call (move members out to keep them).
+	 */
 	void (*message)(void *arg, struct ipc_message *message);
-	/* The peer is gone or broke the protocol; called once, from the loop. The channel stays until channel_free. */
+	/* The peer is gone or broke the protocol; called once, from the loop. The channel stays until
+	 * channel_free. */
 	void (*closed)(void *arg, const char *reason);
 };
 
-/* Both ends non-blocking, close-on-exec, with send buffers large enough for one message of the maximum size. */
+/* Both ends non-blocking, close-on-exec, with send buffers large enough for one message of the maximum size.
+ */
 int channel_pair(int ret_fds[static 2]);
 
 /* Takes ownership of fd on success. 0 or negative errno. */
 int channel_new(struct event_base *base, int fd, const struct channel_handler *handler, void *arg,
-	struct channel **ret_channel);
+        struct channel **ret_channel);
 void channel_free(struct channel *channel); /* takes NULL; may be called from a handler */
 
-/* Sends or queues. 0; -ENOBUFS when CONFIG_IPC_QUEUE_MAX messages wait; -EPIPE when closed; -EMSGSIZE; -ENOMEM. */
+/* Sends or queues. 0; -ENOBUFS when CONFIG_IPC_QUEUE_MAX messages wait; -EPIPE when closed; -EMSGSIZE;
+ * -ENOMEM. */
 int channel_send(struct channel *channel, const struct ipc_message *message);
 
 #endif

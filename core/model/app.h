@@ -12,8 +12,9 @@
 enum restart_condition { RESTART_ALWAYS, RESTART_ON_FAILURE, RESTART_NEVER };
 
 struct restart_policy {
-	enum restart_condition condition; /* restart: always and unless-stopped = ALWAYS; no = NEVER; absent = ALWAYS */
-	uint32_t max_attempts;            /* 0: no limit */
+	enum restart_condition
+	        condition;     /* restart: always and unless-stopped = ALWAYS; no = NEVER; absent = ALWAYS */
+	uint32_t max_attempts; /* 0: no limit */
 };
 
 struct service {

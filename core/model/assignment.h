@@ -10,7 +10,7 @@
 #include "core/base/digest.h"
 #include "core/base/error.h"
 
-#define INSTANCE_ID_MAX 128 /* app.service.slot.hash: the ABI's limit on ids */
+#define INSTANCE_ID_MAX      128 /* app.service.slot.hash: the ABI's limit on ids */
 #define INSTANCE_HASH_LENGTH 10
 
 struct assignment_ref {
@@ -22,15 +22,16 @@ struct assignment_ref {
 };
 
 struct assignment {
-	int64_t term;     /* of the controller that wrote it */
-	int64_t revision; /* grows within a term */
+	int64_t term;                /* of the controller that wrote it */
+	int64_t revision;            /* grows within a term */
 	struct assignment_ref *refs; /* sorted by id */
 	size_t n_refs;
 };
 
 void assignment_release(struct assignment *assignment);
 
-/* {"term", "revision", "instances": [{"id", "app", "service", "slot", "digest"}]}. -EINVAL with the path in err. */
+/* {"term", "revision", "instances": [{"id", "app", "service", "slot", "digest"}]}. -EINVAL with the path in
+ * err. */
 int assignment_decode(const json_t *document, struct assignment *ret_assignment, struct baton_error *err);
 json_t *assignment_encode(const struct assignment *assignment); /* new reference; NULL when out of memory */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent asks the supervisor to run: one container, typed. Made by the Compose decoder, carried by core/ipc,
- * turned into an OCI bundle by core/supervisor. Names and meanings follow the Compose Specification (05-services.md).
+ * What the agent asks the supervisor to run: one container, typed. Made by the Compose decoder, carried by
+ * core/ipc, turned into an OCI bundle by core/supervisor. Names and meanings follow the Compose Specification
+ * (05-services.md).
  */
 #ifndef BATON_MODEL_CONTAINER_H
 #define BATON_MODEL_CONTAINER_H
@@ -14,13 +15,14 @@ enum mount_type { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS };
 
 struct container_mount {
 	enum mount_type type;
-	char *source;  /* volume: its name within the app, "" for an anonymous one; bind: absolute host path; tmpfs: "" */
-	char *target;  /* absolute path in the container */
+	char *source; /* volume: its name within the app, "" for an anonymous one; bind: absolute host path;
+	                 tmpfs: "" */
+	char *target; /* absolute path in the container */
 	bool read_only;
-	bool nocopy;          /* volume only: do not fill an empty volume from the image */
+	bool nocopy;           /* volume only: do not fill an empty volume from the image */
 	bool create_host_path; /* bind only: make a missing source directory */
-	uint64_t tmpfs_size;  /* bytes, 0: kernel default of half the memory */
-	uint32_t tmpfs_mode;  /* 0: 01777 */
+	uint64_t tmpfs_size;   /* bytes, 0: kernel default of half the memory */
+	uint32_t tmpfs_mode;   /* 0: 01777 */
 };
 
 struct container_ulimit {
@@ -33,20 +35,21 @@ enum network_mode { NETWORK_NONE, NETWORK_HOST };
 
 /* Zero-initialised = every default. Strings and vectors are owned; NULL means "not given". */
 struct container_spec {
-	char *id;      /* "app.service.slot.hash", see service.h */
+	char *id; /* "app.service.slot.hash", see service.h */
 	char *app;
 	char *service;
 	uint32_t slot; /* from 1 */
 	char *runtime; /* NULL: the node's default */
 	char *image;   /* reference as written */
 
-	char **entrypoint; /* replaces the image's when has_entrypoint; then the image's command is dropped too */
+	char **entrypoint; /* replaces the image's when has_entrypoint; then the image's command is dropped
+	                      too */
 	char **command;    /* replaces the image's when has_command */
 	bool has_entrypoint;
 	bool has_command;
 	char **environment; /* "NAME=value", later entries win over the image's */
 	char *working_dir;
-	char *user;     /* "uid", "name", "uid:gid", "name:group" */
+	char *user; /* "uid", "name", "uid:gid", "name:group" */
 	char *hostname;
 	char **labels;  /* "name=value" */
 	char **cap_add; /* "NET_ADMIN" without CAP_, upper case, or "ALL" */
@@ -68,7 +71,7 @@ struct container_spec {
 	char *stop_signal;      /* "SIGTERM" form; NULL: the image's, else SIGTERM */
 	uint32_t stop_grace_ms; /* between the stop signal and SIGKILL */
 
-	uint64_t log_max_size; /* bytes of one log file, 0: the node's default */
+	uint64_t log_max_size;  /* bytes of one log file, 0: the node's default */
 	uint32_t log_max_files; /* 0: the node's default */
 };
 

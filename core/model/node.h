@@ -26,14 +26,15 @@ struct node_info {
 	char name[64];
 	char architecture[32]; /* uname -m */
 	char kernel[65];
-	char board[64];        /* /proc/device-tree/model or DMI product name, "" when unknown */
-	char version[32];      /* of Baton */
-	int64_t cpu;           /* thousandths of a CPU, online processors */
-	int64_t memory;        /* bytes */
-	char cgroup[16];       /* "v1", "hybrid", "v2" */
-	char **labels;         /* "name=value" */
-	char **runtimes;       /* names of loaded plugins, the default first */
-	char **missing;        /* one sentence each: what the kernel lacks and what that means ("memory controller …") */
+	char board[64];   /* /proc/device-tree/model or DMI product name, "" when unknown */
+	char version[32]; /* of Baton */
+	int64_t cpu;      /* thousandths of a CPU, online processors */
+	int64_t memory;   /* bytes */
+	char cgroup[16];  /* "v1", "hybrid", "v2" */
+	char **labels;    /* "name=value" */
+	char **runtimes;  /* names of loaded plugins, the default first */
+	char **missing;   /* one sentence each: what the kernel lacks and what that means ("memory controller
+	                     …") */
 };
 
 void node_info_release(struct node_info *info);

@@ -16,8 +16,9 @@ enum plan_action_type {
 
 struct plan_action {
 	enum plan_action_type type;
-	const struct assignment_ref *ref;      /* desired for ADD, WAIT, KEEP; observed for REMOVE; borrowed */
-	const struct assignment_ref *blocking; /* WAIT: the instance that has to go first; else NULL; borrowed */
+	const struct assignment_ref *ref; /* desired for ADD, WAIT, KEEP; observed for REMOVE; borrowed */
+	const struct assignment_ref
+	        *blocking; /* WAIT: the instance that has to go first; else NULL; borrowed */
 };
 
 /*
@@ -25,6 +26,6 @@ struct plan_action {
  * *ret_count, or -ENOMEM. At most n_desired + n_observed actions.
  */
 int plan_make(const struct assignment_ref *desired, size_t n_desired, const struct assignment_ref *observed,
-	size_t n_observed, struct plan_action **ret_actions, size_t *ret_count);
+        size_t n_observed, struct plan_action **ret_actions, size_t *ret_count);
 
 #endif

@@ -28,9 +28,9 @@ void verdict_release(struct verdict *verdict);
 
 /* Never fail: a finding that does not fit sets `truncated`. `limit` may be NULL. */
 void verdict_error(struct verdict *verdict, const char *path, const char *limit, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+        __attribute__((format(printf, 4, 5)));
 void verdict_warning(struct verdict *verdict, const char *path, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 /* Array of {"path", "reason"} and "limit" where there is one. New reference, NULL when out of memory. */
 json_t *verdict_errors_json(const struct verdict *verdict);

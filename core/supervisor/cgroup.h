@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control groups of containers on v1, hybrid and v2 hosts, in one file. libcgroup discovers hierarchies and writes v1
- * values; direct files do what it lacks (v2 spawn, kill, events, delete). Devices: v1 controller, eBPF program on v2.
+ * Control groups of containers on v1, hybrid and v2 hosts, in one file. libcgroup discovers hierarchies and
+ * writes v1 values; direct files do what it lacks (v2 spawn, kill, events, delete). Devices: v1 controller,
+ * eBPF program on v2.
  */
 #ifndef BATON_SUPERVISOR_CGROUP_H
 #define BATON_SUPERVISOR_CGROUP_H
@@ -12,7 +13,7 @@
 
 #include "core/base/error.h"
 
-struct cgroup_root; /* the node's hierarchies and Baton's parent group */
+struct cgroup_root;  /* the node's hierarchies and Baton's parent group */
 struct cgroup_group; /* one container's group in all hierarchies */
 
 /* One allowed device; everything else is denied. major or minor -1: all. */
@@ -24,33 +25,35 @@ struct cgroup_device {
 };
 
 struct cgroup_limits {
-	int64_t memory;      /* bytes, 0: none. Swap is limited to the same, so no more than this in all */
-	int64_t cpu;         /* thousandths of a CPU, 0: none */
-	int64_t pids;        /* 0: none */
+	int64_t memory; /* bytes, 0: none. Swap is limited to the same, so no more than this in all */
+	int64_t cpu;    /* thousandths of a CPU, 0: none */
+	int64_t pids;   /* 0: none */
 	const struct cgroup_device *devices;
 	size_t n_devices;
 };
 
 /*
- * Discovers hierarchies and makes the group `parent` ("baton") in each, enabling controllers on v2. 0 and *ret_root
- * or negative errno. Controllers that the kernel lacks are not an error: see cgroup_missing.
+ * Discovers hierarchies and makes the group `parent` ("baton") in each, enabling controllers on v2. 0 and
+ * *ret_root or negative errno. Controllers that the kernel lacks are not an error: see cgroup_missing.
  */
 int cgroup_root_new(const char *parent, struct cgroup_root **ret_root, struct baton_error *err);
 void cgroup_root_free(struct cgroup_root *root); /* leaves the groups */
 
 const char *cgroup_mode(const struct cgroup_root *root); /* "v1", "hybrid", "v2" */
 
-/* One sentence per controller of memory, cpu, pids, devices that cannot be used here; NULL-terminated, borrowed. */
+/* One sentence per controller of memory, cpu, pids, devices that cannot be used here; NULL-terminated,
+ * borrowed. */
 char *const *cgroup_missing(const struct cgroup_root *root);
 
 /*
- * Makes PARENT/name in every hierarchy with the limits set, and opens its cgroup.procs files. -EEXIST when it is there
- * already (cgroup_open_existing). *ret_unenforced: a limit was asked for that this kernel cannot hold.
+ * Makes PARENT/name in every hierarchy with the limits set, and opens its cgroup.procs files. -EEXIST when it
+ * is there already (cgroup_open_existing). *ret_unenforced: a limit was asked for that this kernel cannot
+ * hold.
  */
 int cgroup_create(struct cgroup_root *root, const char *name, const struct cgroup_limits *limits,
-	struct cgroup_group **ret_group, bool *ret_unenforced, struct baton_error *err);
+        struct cgroup_group **ret_group, bool *ret_unenforced, struct baton_error *err);
 int cgroup_open_existing(struct cgroup_root *root, const char *name, struct cgroup_group **ret_group,
-	struct baton_error *err); /* -ENOENT when it is in no hierarchy */
+        struct baton_error *err);                   /* -ENOENT when it is in no hierarchy */
 void cgroup_group_free(struct cgroup_group *group); /* closes; leaves the group */
 
 /* The view for a runtime plugin; borrowed from the group. */
@@ -63,8 +66,8 @@ bool cgroup_oom_killed(const struct cgroup_group *group);
 int cgroup_count(const struct cgroup_group *group);
 
 /*
- * SIGKILL to every process of the group: cgroup.kill on v2, else pidfds in a loop (thawing first). Does not wait.
- * 0 or negative errno.
+ * SIGKILL to every process of the group: cgroup.kill on v2, else pidfds in a loop (thawing first). Does not
+ * wait. 0 or negative errno.
  */
 int cgroup_kill(const struct cgroup_group *group);
 

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# baton_unit_test(NAME SOURCE LIBRARIES...): one cmocka program, one ctest.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+function(baton_unit_test name source)
+	add_executable(${name} ${source})
+	target_link_libraries(${name} PRIVATE ${ARGN} PkgConfig::CMOCKA)
+	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+	add_test(NAME ${name} COMMAND ${name})
+	set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+endfunction()
+# baton_fuzz_target(NAME SOURCE CORPUS LIBRARIES...): a libFuzzer program with BATON_FUZZ, else a replay of its corpus.
+function(baton_fuzz_target name source corpus)
+	if(BATON_FUZZ)
+		add_executable(${name} ${source})
+		target_link_libraries(${name} PRIVATE ${ARGN} -fsanitize=fuzzer)
+	else()
+		add_executable(${name} ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay.c)
+		target_link_libraries(${name} PRIVATE ${ARGN})
+		add_test(NAME ${name}_replay COMMAND ${name} ${corpus})
+		set_tests_properties(${name}_replay PROPERTIES TIMEOUT 120)
+	endif()
+	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()
