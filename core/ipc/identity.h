@@ -9,7 +9,8 @@
 /*
  * Hash of everything in `spec` that makes a running container what it is: any difference means another
  * container. Members with their default value do not count, so that a later Baton with more members gives the
- * same hash. Lower-case hexadecimal, INSTANCE_HASH_LENGTH characters. 0 or -ENOMEM.
+ * same hash. Lower-case hexadecimal, INSTANCE_HASH_LENGTH characters. 0, -ENOMEM,
+ * or -EMSGSIZE and -EINVAL for a spec that could not be sent either (the Compose decoder accepts none such).
  */
 int identity_hash(const struct container_spec *spec, char hash[static INSTANCE_HASH_LENGTH + 1]);
 

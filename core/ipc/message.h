@@ -76,17 +76,24 @@ struct ipc_message {
 
 void ipc_message_release(struct ipc_message *message); /* frees what it owns, zeroes it */
 
-/* Appends the encoded message to `out`. 0, -ENOMEM, -EMSGSIZE above CONFIG_IPC_MESSAGE_MAX. */
+/*
+ * Appends the encoded message to `out`. 0; -ENOMEM; -EMSGSIZE when it or one of its members is above its
+ * limit; -EINVAL for what the decoder would refuse: a member that the type does not carry or must have, a
+ * value out of range, a sequence number in an event or none in a request. `out` is unchanged on failure.
+ */
 int ipc_message_encode(const struct ipc_message *message, struct buf *out);
 
-/* 0 and *ret_message (release it), or -EINVAL with the offending field in err: the peer is treated as
- * hostile. */
+/*
+ * 0 and *ret_message (release it), or -EINVAL with the offending field in err (-ENOMEM): the peer is treated
+ * as hostile. In what is accepted, ids and names of apps, services and runtimes are made of [A-Za-z0-9._-]
+ * only and are never "." or ".."; it encodes to the same bytes again.
+ */
 int ipc_message_decode(
         const void *data, size_t length, struct ipc_message *ret_message, struct baton_error *err);
 
 /*
  * The fields of a container spec alone, canonical: the input of identity_hash(). `id` and `slot` are left
- * out.
+ * out. As ipc_message_encode, without a required member.
  */
 int ipc_spec_encode(const struct container_spec *spec, struct buf *out);
 
