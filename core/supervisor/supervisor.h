@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The supervisor: owns containers, their control groups, mounts, log pipes and runtime plugins. Asked over IPC by
- * baton-control, which it treats as hostile: every request is checked against the node's own configuration.
+ * The supervisor: owns containers, their control groups, mounts, log pipes and runtime plugins. Asked over
+ * IPC by baton-control, which it treats as hostile: every request is checked against the node's own
+ * configuration.
  */
 #ifndef BATON_SUPERVISOR_H
 #define BATON_SUPERVISOR_H
@@ -15,11 +16,11 @@
 struct supervisor;
 
 /*
- * Loads the enabled plugins, opens ROOT and RUN (made by the caller), and takes back the containers of an earlier
- * process. `config` is borrowed until supervisor_free. 0 and *ret_supervisor, or negative errno.
+ * Loads the enabled plugins, opens ROOT and RUN (made by the caller), and takes back the containers of an
+ * earlier process. `config` is borrowed until supervisor_free. 0 and *ret_supervisor, or negative errno.
  */
 int supervisor_new(struct event_base *base, const struct config *config, struct supervisor **ret_supervisor,
-	struct baton_error *err);
+        struct baton_error *err);
 
 /* Leaves the containers running. Takes NULL. */
 void supervisor_free(struct supervisor *supervisor);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/supervisor/container.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/files.h"
+#include "core/base/log.h"
+
+static const char *const phase_names[] = {
+	[RECORD_CREATING] = "starting",
+	[RECORD_RUNNING] = "running",
+	[RECORD_STOPPING] = "stopping",
+	[RECORD_ENDED] = "ended",
+};
+
+/* Row: from, column: to. */
+static const bool transitions[RECORD_ENDED + 1][RECORD_ENDED + 1] = {
+	[RECORD_CREATING] = { [RECORD_RUNNING] = true, [RECORD_ENDED] = true },
+	[RECORD_RUNNING] = { [RECORD_STOPPING] = true, [RECORD_ENDED] = true },
+	[RECORD_STOPPING] = { [RECORD_ENDED] = true },
+	[RECORD_ENDED] = { [RECORD_CREATING] = true },
+};
+
+const char *container_id(const struct container *container)
+{
+	return container->record.spec.id;
+}
+
+struct container *container_find(struct supervisor *supervisor, const char *id)
+{
+	struct container *container = supervisor->containers;
+
+	while (container && strcmp(container_id(container), id) != 0)
+		container = container->next;
+	return container;
+}
+
+int container_new(struct supervisor *supervisor, const char *id, struct container **ret_container,
+        struct baton_error *err)
+{
+	struct container *container = calloc(1, sizeof(*container));
+
+	if (container)
+		container->record.spec.id = strdup(id);
+	if (!container || !container->record.spec.id) {
+		free(container);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	container->supervisor = supervisor;
+	container->pidfd = -1;
+	container->record.phase = RECORD_ENDED;
+	container->instance_fd = dir_open_make_at(supervisor->containers_fd, id, 0711);
+	if (container->instance_fd < 0) {
+		int r = error_errno(err, -container->instance_fd, "directory of %s", id);
+
+		container->instance_fd = -1;
+		record_release(&container->record);
+		free(container);
+		return r;
+	}
+	container->next = supervisor->containers;
+	supervisor->containers = container;
+	*ret_container = container;
+	return 0;
+}
+
+void container_free(struct container *container)
+{
+	struct container **link = &container->supervisor->containers;
+
+	while (*link && *link != container)
+		link = &(*link)->next;
+	if (*link)
+		*link = container->next;
+	container_made(container);
+	if (container->exited)
+		event_free(container->exited);
+	if (container->timer)
+		event_free(container->timer);
+	logs_abandon(container->logs);
+	cgroup_group_free(container->cgroup);
+	close_fd(&container->pidfd);
+	close_fd(&container->instance_fd);
+	record_release(&container->record);
+	free(container);
+}
+
+void container_set_timer(struct container *container, unsigned ms, event_callback_fn fn)
+{
+	struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+
+	if (container->timer)
+		event_free(container->timer);
+	container->timer = evtimer_new(container->supervisor->base, fn, container);
+	if (!container->timer || event_add(container->timer, &wait) < 0)
+		log_error("%s: out of memory: a step of its life is late", container_id(container));
+}
+
+static enum ipc_instance_state ipc_state(enum record_phase phase)
+{
+	static const enum ipc_instance_state states[] = {
+		[RECORD_CREATING] = IPC_INSTANCE_STARTING,
+		[RECORD_RUNNING] = IPC_INSTANCE_RUNNING,
+		[RECORD_STOPPING] = IPC_INSTANCE_STOPPING,
+		[RECORD_ENDED] = IPC_INSTANCE_ENDED,
+	};
+
+	return states[phase];
+}
+
+/* Everything here is borrowed from the record: nothing to release. */
+void container_tell(struct container *container)
+{
+	struct record *record = &container->record;
+	const struct ipc_message message = {
+		.type = IPC_INSTANCE,
+		.id = record->spec.id,
+		.generation = record->generation,
+		.state = ipc_state(record->phase),
+		.pid = record->phase == RECORD_ENDED ? 0 : record->pid,
+		.started_ns = record->started_ns,
+		.limit_unenforced = record->limit_unenforced,
+		.has_exit_code = record->has_exit_code,
+		.exit_code = record->exit_code,
+		.signal = record->signal,
+		.oom_killed = record->oom_killed,
+		.never_ran = record->never_ran,
+		.message = record->reason,
+		.image_digest = record->image_digest,
+		.runtime = record->spec.runtime,
+	};
+
+	if (!container->supervisor->channel)
+		return;
+	/* A full queue or a dead peer closes the channel; the next HELLO sends everything again. */
+	(void)channel_send(container->supervisor->channel, &message);
+}
+
+void container_set_phase(struct container *container, enum record_phase phase, const char *reason)
+{
+	struct record *record = &container->record;
+	int r;
+
+	if (!transitions[record->phase][phase]) {
+		log_error("%s: %s -> %s is not a step of a container's life; ignored",
+		        container_id(container), phase_names[record->phase], phase_names[phase]);
+		return;
+	}
+	log_info("%s: %s -> %s: %s", container_id(container), phase_names[record->phase], phase_names[phase],
+	        reason);
+	record->phase = phase;
+	(void)snprintf(record->reason, sizeof(record->reason), "%s", reason);
+	r = record_write(container->instance_fd, record);
+	if (r < 0)
+		log_error("%s: its record cannot be written (%s); a restart of batond would not know it",
+		        container_id(container), strerrordesc_np(-r));
+	container_tell(container);
+}
