@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every row of DESIGN's "what dies" table that does not need a second node, and what must not be lost."""
+import os
+import re
+import signal
+import time
+
+from harness.janitor import start_time
+from harness.node import alive, children, service
+
+COUNTER = "i=0; while true; do i=$((i+1)); echo line-$i; sleep 0.02; done"
+
+
+def one(command=COUNTER, **more):
+    return {"name": "shop", "services": {"web": service(command, **more)}}
+
+
+def lines(node, instance):
+    text = node.baton("logs", "-n", "1000", instance).stdout
+    return [int(number) for number in re.findall(r"line-(\d+)", text)]
+
+
+def assert_no_gap(numbers):
+    assert numbers, "no log lines"
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "log lines were lost or doubled"
+
+
+def test_kill_of_a_container_is_healed(fleet, node):
+    fleet.apply(one())
+    first = fleet.wait_running("shop", 1)[0]
+    os.kill(first["pid"], signal.SIGKILL)
+    second = fleet.wait_running("shop", 1, condition=lambda item: item["pid"] != first["pid"])[0]
+    assert second["id"] == first["id"] and second["restarts"] == 1 and second["exit_code"] == 137
+
+
+def test_kill_of_control_keeps_containers_and_logs(fleet, node):
+    fleet.apply(one())
+    before = fleet.wait_running("shop", 1)[0]
+    started = start_time(before["pid"])
+    control = node.control_pid()
+    os.kill(control, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while node.control_pid() == control:
+        assert time.monotonic() < deadline
+    fleet.client.wait(lambda: (fleet.client.json("nodes/n1/presence") or {}).get("state") == "online", what="online")
+    time.sleep(0.5)
+    after = fleet.wait_running("shop", 1)[0]
+    assert after["pid"] == before["pid"] and alive(before["pid"], started) and after["restarts"] == 0
+    assert_no_gap(lines(node, before["id"]))
+
+
+def test_kill_of_batond_keeps_containers_and_logs_and_reports_the_exit(fleet, node):
+    fleet.apply(one())
+    before = fleet.wait_running("shop", 1)[0]
+    started = start_time(before["pid"])
+    time.sleep(0.3)
+    node.kill(signal.SIGKILL)
+    time.sleep(0.5)
+    assert alive(before["pid"], started)
+    node.start().wait_online()
+    after = fleet.wait_running("shop", 1)[0]
+    assert after["pid"] == before["pid"] and after["restarts"] == 0
+    time.sleep(0.3)
+    numbers = lines(node, before["id"])
+    assert_no_gap(numbers)
+    assert numbers[-1] > 30
+    # it is not our child any more: its end is noticed all the same, with the true code or none
+    os.kill(before["pid"], signal.SIGKILL)
+    healed = fleet.wait_running("shop", 1, condition=lambda item: item["pid"] != before["pid"])[0]
+    assert healed["exit_code"] in (137, None)
+
+
+def test_exit_while_batond_is_down_is_reported_not_invented(fleet, node):
+    fleet.apply(one())
+    before = fleet.wait_running("shop", 1)[0]
+    node.kill(signal.SIGKILL)
+    os.kill(before["pid"], signal.SIGKILL)
+    time.sleep(0.2)
+    node.start()
+    after = fleet.wait_running("shop", 1, condition=lambda item: item["pid"] != before["pid"])[0]
+    assert after["exit_code"] is None
+
+
+def test_stop_of_batond_leaves_containers(fleet, node):
+    fleet.apply(one())
+    before = fleet.wait_running("shop", 1)[0]
+    node.kill(signal.SIGTERM)
+    assert alive(before["pid"])
+    fleet.client.wait(lambda: (fleet.client.json("nodes/n1/presence") or {}).get("state") == "offline", what="offline")
+    node.start().wait_online()
+    assert fleet.wait_running("shop", 1)[0]["pid"] == before["pid"]
+
+
+def test_broker_restart_is_survived(fleet, node):
+    fleet.apply(one())
+    before = fleet.wait_running("shop", 1)[0]
+    fleet.client.close()
+    fleet.client = None
+    fleet.stop_broker()
+    time.sleep(0.5)
+    assert alive(before["pid"])
+    fleet.start_broker()
+    fleet.connect()
+    fleet.client.wait(lambda: (fleet.client.json("nodes/n1/presence") or {}).get("state") == "online", timeout=20,
+                      what="online again")
+    assert fleet.wait_running("shop", 1)[0]["pid"] == before["pid"]
+    node.baton("scale", "shop/web=2")
+    fleet.wait_running("shop", 2)
+
+
+def test_restart_goes_on_without_a_broker(fleet, node):
+    fleet.apply(one())
+    before = fleet.wait_running("shop", 1)[0]
+    fleet.client.close()
+    fleet.client = None
+    fleet.stop_broker()
+    os.kill(before["pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while not node.container_pids() - {before["pid"]}:
+        assert time.monotonic() < deadline, "not restarted without a broker: " + node.log_tail()
+        time.sleep(0.05)
+    fleet.start_broker()
+    fleet.connect()
+
+
+def test_boot_with_no_broker_starts_everything(fleet, node):
+    fleet.apply(one(scale=2))
+    fleet.wait_running("shop", 2)
+    node.kill(signal.SIGKILL)
+    fleet.client.close()
+    fleet.client = None
+    fleet.stop_broker()
+    # what a power cut leaves: no processes, nothing on tmpfs
+    fleet.janitor.done("cgroup", node.cgroup)
+    fleet.janitor.add("cgroup", node.cgroup)
+    for entry in node.run.iterdir():
+        if entry.is_dir():
+            import shutil
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    node.start()
+    deadline = time.monotonic() + 10
+    while len([pid for pid in node.container_pids() if "line-" in open("/proc/%d/cmdline" % pid).read()]) < 2:
+        assert time.monotonic() < deadline, "not started without a broker: " + node.log_tail()
+        time.sleep(0.05)
+    fleet.start_broker()
+    fleet.connect()
+    fleet.wait_running("shop", 2)
+
+
+def test_removal_while_the_node_was_off_is_not_resurrected(fleet, node):
+    fleet.apply(one())
+    fleet.wait_running("shop", 1)
+    node.kill(signal.SIGKILL)
+    fleet.remove("shop")
+    node.start().wait_online()
+    fleet.client.wait(lambda: not fleet.instances("shop") and not node.container_pids(), what="removal")
+
+
+def test_no_zombie_stays(fleet, node):
+    fleet.apply(one("exit 3", restart="no"))
+    fleet.client.wait(lambda: any(item["state"] == "exited" and item["exit_code"] == 3
+                                  for item in fleet.instances("shop")), what="exit code 3")
+    with open("/proc/%d/task/%d/children" % (node.process.pid, node.process.pid), encoding="ascii") as kids:
+        pids = [int(pid) for pid in kids.read().split()]
+    assert set(pids) == set(children(node.process.pid)), "zombies below batond"
