@@ -20,7 +20,8 @@ static void trim_partial_character(char *text)
 	text[length] = '\0';
 }
 
-static void format_into(struct baton_error *err, int code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void format_into(
+        struct baton_error *err, int code, const char *format, va_list args)
 {
 	err->code = code;
 	(void)vsnprintf(err->message, sizeof(err->message), format, args);
