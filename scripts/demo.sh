@@ -22,7 +22,7 @@ clean() {
 		kill "$batond_pid" 2>/dev/null
 		wait "$batond_pid" 2>/dev/null
 	fi
-	for hierarchy in $(awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/self/mounts); do
+	awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/self/mounts | while read -r hierarchy; do
 		[ -d "$hierarchy/$cgroup" ] && find "$hierarchy/$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
 	done
 	[ "$status" -eq 0 ] || tail -n 30 "$folder/batond.log" >&2
