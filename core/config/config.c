@@ -159,6 +159,10 @@ static int read_enum(const struct place *place, void *slot, struct baton_error *
 	return 0;
 }
 
+/*
+ * libconfig 1.5 parses numbers of more than 32 bits without suffix L as if by atoi(3): such a number may wrap
+ * into the range unseen. libconfig 1.6 makes 64-bit integers of them.
+ */
 static int read_int(const struct place *place, void *slot, struct baton_error *err)
 {
 	int64_t value = config_setting_type(place->setting) == CONFIG_TYPE_INT64

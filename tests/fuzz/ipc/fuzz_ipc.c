@@ -16,9 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ipc_message message;
 	struct baton_error err;
 
+	buf_init(&again, CONFIG_IPC_MESSAGE_MAX);
 	if (ipc_message_decode(data, size, &message, &err) < 0)
 		return 0;
-	buf_init(&again, CONFIG_IPC_MESSAGE_MAX);
 	if (ipc_message_encode(&message, &again) < 0 || again.length != size ||
 	        memcmp(again.data, data, size) != 0)
 		abort();
