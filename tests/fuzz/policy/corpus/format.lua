@@ -1,0 +1,1 @@
+return {filter = function(n, s) return n.labels.site == s.labels.site end, score = function(n) return string.format("%5.1f", n.cpu) + math.random(3) end}

@@ -1,0 +1,1 @@
+return {score = function() while true do pcall(function() while true do end end) end end}

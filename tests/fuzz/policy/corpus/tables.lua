@@ -1,0 +1,1 @@
+local t = {} for i = 1, 9 do table.insert(t, 1, i) end for k, v in pairs(t) do table.remove(t) end return {score = function(n) local x <close> = nil ::a:: for k, v in pairs(n.labels) do t[k] = v end error(t) end}
