@@ -161,7 +161,7 @@ static int read_enum(const struct place *place, void *slot, struct baton_error *
 
 /*
  * libconfig 1.5 parses numbers of more than 32 bits without suffix L as if by atoi(3): such a number may wrap
- * into the range unseen. libconfig 1.6 makes 64-bit integers of them.
+ * into the range unseen.
  */
 static int read_int(const struct place *place, void *slot, struct baton_error *err)
 {
