@@ -35,6 +35,16 @@ void assignment_release(struct assignment *assignment);
 int assignment_decode(const json_t *document, struct assignment *ret_assignment, struct baton_error *err);
 json_t *assignment_encode(const struct assignment *assignment); /* new reference; NULL when out of memory */
 
+/*
+ * One element of "instances"; nodes/{node}/reported has the same members. The id must be made of the other
+ * members: a lie there could make one instance take the place of another.
+ */
+int assignment_ref_decode(const json_t *object, struct assignment_ref *ret_ref, struct baton_error *err);
+json_t *assignment_ref_encode(const struct assignment_ref *ref);
+
+/* For qsort(3) by id. */
+int assignment_ref_compare(const void *a, const void *b);
+
 /* <0, 0, >0 as (term, revision) of a is lower, equal, higher than of b. */
 int assignment_compare(const struct assignment *a, const struct assignment *b);
 

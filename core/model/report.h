@@ -28,8 +28,9 @@ enum instance_state {
 const char *instance_state_name(enum instance_state state); /* lower-case word of the documents */
 int instance_state_parse(const char *name, enum instance_state *ret_state);
 
-#define EXIT_CODE_UNKNOWN (-1) /* null in the document: nobody could wait for it. Signals are 128 + number.  \
-	                        */
+#define EXIT_CODE_UNKNOWN                                                                                    \
+	(-1) /* null in the document: nobody could wait for it. Signals are 128 + number.                    \
+	      */
 
 struct report_instance {
 	struct assignment_ref ref;
