@@ -114,10 +114,10 @@ static enum ipc_instance_state ipc_state(enum record_phase phase)
 }
 
 /* Everything here is borrowed from the record: nothing to release. */
-void container_tell(struct container *container)
+static void send_state(struct container *container, bool with_spec)
 {
 	struct record *record = &container->record;
-	const struct ipc_message message = {
+	struct ipc_message message = {
 		.type = IPC_INSTANCE,
 		.id = record->spec.id,
 		.generation = record->generation,
@@ -133,12 +133,28 @@ void container_tell(struct container *container)
 		.message = record->reason,
 		.image_digest = record->image_digest,
 		.runtime = record->spec.runtime,
+		.has_spec = with_spec,
 	};
+	int r;
 
 	if (!container->supervisor->channel)
 		return;
+	if (with_spec)
+		message.spec = record->spec;
 	/* A full queue or a dead peer closes the channel; the next HELLO sends everything again. */
-	(void)channel_send(container->supervisor->channel, &message);
+	r = channel_send(container->supervisor->channel, &message);
+	if (r < 0)
+		log_warning("%s: baton-control cannot be told: %s", container_id(container), strerrordesc_np(-r));
+}
+
+void container_tell(struct container *container)
+{
+	send_state(container, false);
+}
+
+void container_introduce(struct container *container)
+{
+	send_state(container, true);
 }
 
 void container_set_phase(struct container *container, enum record_phase phase, const char *reason)

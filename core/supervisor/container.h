@@ -51,6 +51,9 @@ void container_set_phase(struct container *container, enum record_phase phase, c
 /* Sends an INSTANCE event. */
 void container_tell(struct container *container);
 
+/* As container_tell, with what is left of the spec, so that a new control knows app, service and slot. */
+void container_introduce(struct container *container);
+
 const char *container_id(const struct container *container);
 
 /* ---- container_start.c ---- */

@@ -33,7 +33,6 @@ static void reply(struct supervisor *supervisor, const struct ipc_message *reque
 	const struct ipc_message answer = {
 		.type = IPC_REPLY,
 		.sequence = request->sequence,
-		.id = request->id,
 		.code = code < 0 ? -code : 0,
 		.message = code < 0 ? err->message : NULL,
 		.image_digest = image_digest,
@@ -79,7 +78,7 @@ static void on_hello(struct supervisor *supervisor, struct ipc_message *request)
 		return;
 	tell_node(supervisor);
 	for (struct container *container = supervisor->containers; container; container = container->next)
-		container_tell(container);
+		container_introduce(container);
 	send_message(supervisor, &synced);
 }
 
