@@ -272,7 +272,11 @@ static int send_encoded(struct channel *channel)
 	if (channel->n_waiting == 0)
 		r = transmit(channel, channel->scratch.data, channel->scratch.length);
 	if (r == -EAGAIN)
-		return enqueue(channel, &channel->scratch);
+		r = enqueue(channel, &channel->scratch);
+	if (r == -ENOBUFS)
+		shut(channel, "the peer does not read its messages");
+	if (r == -ENOBUFS || r == -ENOMEM)
+		return r;
 	if (r == 0 || r == -EMSGSIZE)
 		return r;
 	shut(channel, strerror(-r));

@@ -28,8 +28,11 @@ int channel_new(struct event_base *base, int fd, const struct channel_handler *h
         struct channel **ret_channel);
 void channel_free(struct channel *channel); /* takes NULL; may be called from a handler */
 
-/* Sends or queues. 0; -ENOBUFS when CONFIG_IPC_QUEUE_MAX messages wait; -EPIPE when closed; -EMSGSIZE;
- * -ENOMEM. */
+/*
+ * Sends or queues. 0; -EPIPE when closed; -EMSGSIZE or -EINVAL as ipc_message_encode(); -ENOMEM; -ENOBUFS
+ * when CONFIG_IPC_QUEUE_MAX messages or CONFIG_IPC_QUEUE_MAX_KIB wait: the channel is closed then, because a
+ * peer that missed a message must start anew.
+ */
 int channel_send(struct channel *channel, const struct ipc_message *message);
 
 #endif

@@ -154,22 +154,30 @@ static const struct field message_fields[] = {
 static const struct record message_record = { "message", message_fields, array_size(message_fields),
 	sizeof(struct ipc_message) };
 
-/* Whether a message of a type is part of a request and its answer, and so has a sequence number. */
-static const struct {
+/*
+ * The spec of a START comes back in INSTANCE events, with a reason and more beside it: what can be started
+ * must also be reportable, so a START leaves room for that.
+ */
+#define REPORT_ROOM (CONFIG_MAX_STRING_BYTES + 1024)
+static_assert(
+        CONFIG_IPC_MESSAGE_MAX >= 2 * REPORT_ROOM, "CONFIG_IPC_MESSAGE_MAX is too small for the strings");
+
+static const struct type {
 	uint32_t type;
-	bool numbered;
+	bool numbered; /* part of a request and its answer: has a sequence number */
+	size_t max;    /* bytes */
 } type_table[] = {
-	{ IPC_HELLO, true },
-	{ IPC_START, true },
-	{ IPC_STOP, true },
-	{ IPC_FORGET, true },
-	{ IPC_IMAGE, true },
-	{ IPC_BROKER_SAVE, true },
-	{ IPC_REPLY, true },
-	{ IPC_NODE, false },
-	{ IPC_INSTANCE, false },
-	{ IPC_IMAGES_CHANGED, false },
-	{ IPC_SYNCED, false },
+	{ IPC_HELLO, true, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_START, true, CONFIG_IPC_MESSAGE_MAX - REPORT_ROOM },
+	{ IPC_STOP, true, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_FORGET, true, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_IMAGE, true, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_BROKER_SAVE, true, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_REPLY, true, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_NODE, false, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_INSTANCE, false, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_IMAGES_CHANGED, false, CONFIG_IPC_MESSAGE_MAX },
+	{ IPC_SYNCED, false, CONFIG_IPC_MESSAGE_MAX },
 };
 
 struct header {
@@ -177,17 +185,26 @@ struct header {
 	uint32_t sequence;
 };
 
-static int check_header(const struct header *header, struct baton_error *err)
+static const struct type *find_type(uint32_t number)
 {
 	for (size_t i = 0; i < array_size(type_table); i++) {
-		if (type_table[i].type != header->type)
-			continue;
-		if (type_table[i].numbered == (header->sequence != 0))
-			return 0;
+		if (type_table[i].type == number)
+			return &type_table[i];
+	}
+	return NULL;
+}
+
+/* Whether there is such a type and it has a sequence number or not as it must. */
+static int check_header(const struct header *header, struct baton_error *err)
+{
+	const struct type *type = find_type(header->type);
+
+	if (!type)
+		return error_set(err, EINVAL, "unknown message type %u", header->type);
+	if (type->numbered != (header->sequence != 0))
 		return error_set(err, EINVAL, "message of type %u with sequence number %u", header->type,
 		        header->sequence);
-	}
-	return error_set(err, EINVAL, "unknown message type %u", header->type);
+	return 0;
 }
 
 void ipc_message_release(struct ipc_message *message)
@@ -215,7 +232,7 @@ int ipc_message_encode(const struct ipc_message *message, struct buf *out)
 	r = buf_append(out, &header, sizeof(header));
 	if (r == 0)
 		r = codec_encode(&message_record, ON(message->type), message, out);
-	if (r == 0 && out->length - start > CONFIG_IPC_MESSAGE_MAX)
+	if (r == 0 && out->length - start > find_type(message->type)->max)
 		r = -EMSGSIZE;
 	if (r < 0)
 		out->length = start;
@@ -234,6 +251,8 @@ int ipc_message_decode(
 	memcpy(&header, data, sizeof(header));
 	header = (struct header){ .type = le32toh(header.type), .sequence = le32toh(header.sequence) };
 	r = check_header(&header, err);
+	if (r == 0 && length > find_type(header.type)->max)
+		r = error_set(err, EINVAL, "message of type %u of %zu bytes", header.type, length);
 	if (r < 0)
 		return r;
 	r = codec_decode(&message_record, ON(header.type), (const char *)data + sizeof(header),

@@ -116,9 +116,11 @@ static void test_receive(void **state)
 static void test_largest(void **state)
 {
 	struct fixture *fixture = *state;
-	struct ipc_message message = {
-		.type = IPC_START, .sequence = 1, .has_spec = true, .spec = sample_spec()
-	};
+	struct ipc_message message = { .type = IPC_INSTANCE,
+		.id = sample_text("a"),
+		.state = 1,
+		.has_spec = true,
+		.spec = sample_spec() };
 	cleanup_buf struct buf out;
 	cleanup_free char *received = malloc(CONFIG_IPC_MESSAGE_MAX + 1);
 	size_t left;
@@ -152,23 +154,11 @@ static void test_largest(void **state)
 	ipc_message_release(&message);
 }
 
-/* A peer that does not read: messages wait in order up to the limit, then arrive when it reads. */
-static void test_queue(void **state)
+static void assert_in_order(struct fixture *fixture, uint32_t sent)
 {
-	struct fixture *fixture = *state;
-	struct ipc_message message = { .type = IPC_BROKER_SAVE };
-	char data[64];
-	uint32_t sent = 0;
 	uint32_t received = 0;
-	int r;
+	char data[64];
 
-	do {
-		message.sequence = sent + 1;
-		r = channel_send(fixture->channel, &message);
-		sent += r == 0;
-	} while (r == 0);
-	assert_int_equal(r, -ENOBUFS);
-	assert_true(sent > CONFIG_IPC_QUEUE_MAX);
 	for (unsigned idle = 0; idle < 1000 && received < sent; idle++) {
 		ssize_t length;
 
@@ -181,9 +171,38 @@ static void test_queue(void **state)
 		turn(fixture);
 	}
 	assert_int_equal(received, sent);
-	message.sequence = sent + 1;
+}
+
+/* A peer that does not read for a while gets everything in order. */
+static void test_queue(void **state)
+{
+	struct fixture *fixture = *state;
+	struct ipc_message message = { .type = IPC_BROKER_SAVE };
+
+	for (message.sequence = 1; message.sequence <= CONFIG_IPC_QUEUE_MAX; message.sequence++)
+		assert_int_equal(channel_send(fixture->channel, &message), 0);
+	assert_in_order(fixture, CONFIG_IPC_QUEUE_MAX);
 	assert_int_equal(channel_send(fixture->channel, &message), 0);
 	assert_int_equal(fixture->closed, 0);
+}
+
+/* One that never reads ends the connection, because the message that found no room is lost. */
+static void test_queue_full(void **state)
+{
+	struct fixture *fixture = *state;
+	struct ipc_message message = { .type = IPC_BROKER_SAVE };
+	int r;
+
+	do {
+		message.sequence++;
+		r = channel_send(fixture->channel, &message);
+	} while (r == 0);
+	assert_int_equal(r, -ENOBUFS);
+	assert_true(message.sequence > CONFIG_IPC_QUEUE_MAX);
+	assert_int_equal(fixture->closed, 0);
+	assert_int_equal(channel_send(fixture->channel, &message), -EPIPE);
+	turn(fixture);
+	assert_int_equal(fixture->closed, 1);
 }
 
 /* Few large messages must not pile up to CONFIG_IPC_QUEUE_MAX times the largest size. */
@@ -196,16 +215,17 @@ static void test_queue_bytes(void **state)
 	cleanup_buf struct buf out;
 	char item[CONFIG_MAX_STRING_BYTES + 1];
 	size_t bytes = 0;
+	int r;
 
 	memset(item, 'x', sizeof(item) - 1);
 	item[sizeof(item) - 1] = '\0';
-	for (size_t i = 0; i < CONFIG_IPC_MESSAGE_MAX / sizeof(item) - 1; i++)
+	for (size_t i = 0; i < CONFIG_IPC_MESSAGE_MAX / sizeof(item) - 3; i++)
 		assert_int_equal(strv_append(&message.spec.environment, item), 0);
 	buf_init(&out, CONFIG_IPC_MESSAGE_MAX);
 	assert_int_equal(ipc_message_encode(&message, &out), 0);
-	while (channel_send(fixture->channel, &message) == 0)
+	while ((r = channel_send(fixture->channel, &message)) == 0)
 		bytes += out.length;
-	assert_int_equal(channel_send(fixture->channel, &message), -ENOBUFS);
+	assert_int_equal(r, -ENOBUFS);
 	assert_in_range(bytes, ((size_t)CONFIG_IPC_QUEUE_MAX_KIB << 10) - out.length,
 	        ((size_t)CONFIG_IPC_QUEUE_MAX_KIB << 10) + (4U << 20));
 	ipc_message_release(&message);
@@ -240,8 +260,8 @@ static void test_closed_with_queue(void **state)
 	struct fixture *fixture = *state;
 	struct ipc_message message = { .type = IPC_BROKER_SAVE, .sequence = 1 };
 
-	while (channel_send(fixture->channel, &message) == 0)
-		continue;
+	for (unsigned i = 0; i < CONFIG_IPC_QUEUE_MAX; i++)
+		assert_int_equal(channel_send(fixture->channel, &message), 0);
 	close_fd(&fixture->peer);
 	turn(fixture);
 	assert_int_equal(fixture->closed, 1);
@@ -367,6 +387,7 @@ int main(void)
 		TEST(test_receive),
 		TEST(test_largest),
 		TEST(test_queue),
+		TEST(test_queue_full),
 		TEST(test_queue_bytes),
 		TEST(test_peer_closes),
 		TEST(test_send_to_nobody),
