@@ -15,6 +15,7 @@
 #include "broker/session/session-priv.h"
 #include "broker/session/tls.h"
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 #define REASON_REFUSED 0x80 /* MQTT 5 section 2.4: reason codes from here on are failures */
@@ -191,8 +192,11 @@ static void on_message(struct mosquitto *client, void *arg, const struct mosquit
 	uint16_t correlation_length = 0;
 
 	(void)client;
-	if (session->dying || session->lost || is_barrier(session, message))
+	if (session->state != SESSION_ONLINE || session->dying || session->lost ||
+	        is_barrier(session, message))
 		return;
+	if (!session->synced)
+		session->heard_ms = clock_boot_ms();
 	/* Both are absent in most messages; what cannot be read is treated as absent. */
 	(void)mosquitto_property_read_string(properties, MQTT_PROP_RESPONSE_TOPIC, &response_topic, false);
 	(void)mosquitto_property_read_binary(

@@ -52,6 +52,7 @@ struct session {
 	size_t next_address;
 	unsigned failures; /* attempts and short connections in a row */
 	int64_t online_since_ms;
+	int64_t heard_ms; /* last message before the barrier */
 
 	struct subscription *subscriptions;
 	size_t n_subscriptions;

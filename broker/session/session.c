@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 
 #define TICK_MS       1000      /* mosquitto_loop_misc, which counts the keep-alive time in seconds */
 #define READ_BATCH    64        /* packets per turn of the loop, so that a flood leaves time for the rest */
+#define GOODBYE_MS    50        /* at most, in session_free */
 #define KEEPALIVE_MIN 5         /* libmosquitto refuses less */
 #define PAYLOAD_MAX   268435455 /* MQTT 5 section 1.5.5: the largest length of a packet */
 
@@ -327,6 +329,7 @@ static void go_online(struct session *session)
 	session->connack = false;
 	set_state(session, SESSION_ONLINE);
 	session->online_since_ms = clock_boot_ms();
+	session->heard_ms = session->online_since_ms;
 	arm_timer(session, TICK_MS);
 	for (size_t i = 0; i < session->n_subscriptions; i++) {
 		if (client_subscribe(session, &session->subscriptions[i]) < 0)
@@ -342,6 +345,17 @@ static void go_online(struct session *session)
 	 * retained messages have come before it. */
 	if (session->barrier.filter && !session->dying && !session->lost)
 		publish_nonce(session);
+}
+
+/* A broker that drops what does not fit into its queue drops the nonce too, without a word to anybody. */
+static void check_barrier(struct session *session)
+{
+	if (session->nonce_mid == 0 || session->synced ||
+	        clock_boot_ms() - session->heard_ms < CONFIG_SESSION_BARRIER_TIMEOUT_MS)
+		return;
+	session_fail(session, false,
+	        "the broker dropped messages: its queue is too short (mosquitto: max_queued_messages "
+	        "100000)");
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -360,6 +374,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	case SESSION_ONLINE:
 		arm_timer(session, TICK_MS);
 		check(session, mosquitto_loop_misc(session->client));
+		check_barrier(session);
 		break;
 	case SESSION_RESOLVING: /* the resolver has its own deadline */
 	case SESSION_CLOSED: break;
@@ -394,6 +409,29 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 	settle(session);
 }
 
+/*
+ * libmosquitto closes the socket right behind DISCONNECT. mosquitto 2.0.11 reads one packet per turn and
+ * then, seeing the hang-up, forgets the rest: DISCONNECT behind one acknowledgement is lost and the will goes
+ * out. So a second descriptor keeps the socket half open until the broker has read everything and closes.
+ */
+static void say_goodbye(struct session *session)
+{
+	cleanup_close int fd = fcntl(mosquitto_socket(session->client), F_DUPFD_CLOEXEC, 0);
+	int64_t deadline = clock_boot_ms() + GOODBYE_MS;
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	char discarded[4096];
+	int64_t left;
+
+	/* Written at once unless the socket is full; then the broker sends the will, which is no lie. */
+	(void)mosquitto_disconnect_v5(session->client, 0, NULL);
+	if (fd < 0 || shutdown(fd, SHUT_WR) < 0)
+		return;
+	while ((left = deadline - clock_boot_ms()) > 0 && poll(&wait, 1, (int)left) > 0) {
+		if (recv(fd, discarded, sizeof(discarded), MSG_DONTWAIT) <= 0)
+			break;
+	}
+}
+
 static void destroy(struct session *session)
 {
 	bool connected = session->client && !session->lost && session->state == SESSION_ONLINE;
@@ -402,9 +440,8 @@ static void destroy(struct session *session)
 		(void)event_del(session->readable);
 	if (session->writable)
 		(void)event_del(session->writable);
-	/* Written at once unless the socket is full; then the broker sends the will, which is no lie. */
 	if (connected)
-		(void)mosquitto_disconnect_v5(session->client, 0, NULL);
+		say_goodbye(session);
 	close_client(session);
 	resolver_free(session->resolver);
 	if (session->timer)

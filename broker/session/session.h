@@ -65,7 +65,11 @@ int session_new(struct event_base *base, const struct session_config *config,
         const struct session_handler *handler, void *arg, struct session **ret_session,
         struct baton_error *err);
 
-/* Sends DISCONNECT when connected (so the will is not sent), then frees. Takes NULL. */
+/*
+ * Sends DISCONNECT when connected (so the will is not sent), then frees. May be called inside of any handler;
+ * no handler is called afterwards. Waits up to 50 ms for the broker to read DISCONNECT, never otherwise.
+ * Takes NULL.
+ */
 void session_free(struct session *session);
 
 /* Topic filters to subscribe to at every connection, QoS 1; call before session_open or at any time. 0 or
