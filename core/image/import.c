@@ -236,7 +236,6 @@ static int read_report(
 	if (r < 0)
 		return error_prefix(err, "report of the unpack helper");
 	result->dropped_xattrs = counter(report, "dropped_xattrs");
-	result->skipped_sockets = counter(report, "skipped_sockets");
 	memcpy(result->digest, import->image.digest, sizeof(result->digest));
 	if (!name)
 		name = json_get_string(report, "name", "");

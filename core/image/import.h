@@ -15,14 +15,12 @@
 #define IMPORT_ARGUMENT  "--import"
 #define IMPORT_SOURCE_FD 3
 #define IMPORT_WORK_FD   4 /* empty directory; each layer becomes a directory named by its diff-id */
-#define IMPORT_REPORT_FD                                                                                     \
-	5 /* one JSON document: {"image", "name", "dropped_xattrs", "skipped_sockets"} or {"error"} */
+#define IMPORT_REPORT_FD 5 /* one JSON document: {"image", "name", "dropped_xattrs"} or {"error"} */
 
 struct image_import {
 	char ref[IMAGE_REF_MAX + 1];
 	char digest[IMAGE_DIGEST_SIZE];
-	uint64_t dropped_xattrs;  /* extended attributes other than security.capability and user.* */
-	uint64_t skipped_sockets; /* sockets are made by programs that listen, not by images */
+	uint64_t dropped_xattrs; /* extended attributes other than security.capability and user.* */
 };
 
 /*

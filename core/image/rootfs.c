@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <baton/kconfig.h>
@@ -25,6 +26,20 @@
 #define FD_PATH_SIZE 32
 #define LOWERS_MAX   (CONFIG_IMAGE_LAYERS_MAX + 1)
 #define OPTIONS_MAX  4095 /* mount(2): one page with the NUL */
+
+/*
+ * Of a writable overlay. No index: it would tie the lower layers to this upper one and refuse to share them.
+ * redirect_dir, or rename(2) of a directory of the image fails with EXDEV; the attributes it trusts can not
+ * come from a layer, as imports drop all of trusted.*.
+ */
+static const struct {
+	const char *key;
+	const char *value;
+} options[] = {
+	{ "index", "off" },
+	{ "metacopy", "off" },
+	{ "redirect_dir", "on" },
+};
 
 struct stack {
 	int lower_fds[LOWERS_MAX]; /* the uppermost first, as overlayfs wants them */
@@ -52,8 +67,16 @@ static int open_layer(int store_fd, const char *hex, struct baton_error *err)
 	int fd;
 
 	(void)snprintf(path, sizeof(path), STORE_LAYERS "/%.64s", hex);
-	fd = file_open_beneath(store_fd, path, O_PATH | O_DIRECTORY, 0);
+	fd = file_open_beneath(store_fd, path, O_RDONLY | O_DIRECTORY, 0);
 	return fd < 0 ? error_errno(err, -fd, "layer %s", hex) : fd;
+}
+
+/* overlayfs always merges the roots of all layers: what an opaque one hides is left out of the stack here. */
+static bool is_opaque(int layer_fd)
+{
+	char value;
+
+	return fgetxattr(layer_fd, "trusted.overlay.opaque", &value, sizeof(value)) == 1 && value == 'y';
 }
 
 /* A new empty directory that looks like the image's "/": the uppermost layer decides its owner and mode. */
@@ -102,7 +125,7 @@ static int open_stack(int store_fd, const struct image *image, int upper_parent_
 	stack->lower_fds[stack->n_lowers++] = top_fd;
 	if (upper_fd < 0)
 		return upper_fd;
-	for (size_t i = count - 1; i > 0; i--) {
+	for (size_t i = count - 1; i > 0 && !is_opaque(stack->lower_fds[stack->n_lowers - 1]); i--) {
 		int fd = open_layer(store_fd, image->layers[i - 1], err);
 
 		if (fd < 0)
@@ -122,6 +145,15 @@ static int configure(int context_fd, const char *key, int fd)
 	return fsconfig(context_fd, FSCONFIG_SET_STRING, key, path, 0) < 0 ? -errno : 0;
 }
 
+static int set_options(int context_fd)
+{
+	for (size_t i = 0; i < array_size(options); i++) {
+		if (fsconfig(context_fd, FSCONFIG_SET_STRING, options[i].key, options[i].value, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 /* -EINVAL from a kernel that does not know "lowerdir+". */
 static int create_overlay(const struct stack *stack, int context_fd)
 {
@@ -133,12 +165,11 @@ static int create_overlay(const struct stack *stack, int context_fd)
 		r = configure(context_fd, "upperdir", stack->upper_fd);
 		if (r == 0)
 			r = configure(context_fd, "workdir", stack->work_fd);
+		if (r == 0)
+			r = set_options(context_fd);
 		if (r == 0 && fsconfig(context_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
 			r = -errno;
 	}
-	/* No index: it would tie the lower layers to this upper one and refuse to share them. */
-	if (r == 0 && fsconfig(context_fd, FSCONFIG_SET_STRING, "index", "off", 0) < 0)
-		r = -errno;
 	if (r == 0 && fsconfig(context_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		r = -errno;
 	return r;
@@ -162,29 +193,39 @@ static int mount_by_context(const struct stack *stack, const char *target)
 	return move_mount(mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+static int writable_text(const struct stack *stack, struct buf *text)
+{
+	char upper[FD_PATH_SIZE];
+	char work[FD_PATH_SIZE];
+	int r;
+
+	fd_path(stack->upper_fd, upper);
+	fd_path(stack->work_fd, work);
+	r = buf_appendf(text, ",upperdir=%s,workdir=%s,volatile", upper, work);
+	for (size_t i = 0; r == 0 && i < array_size(options); i++)
+		r = buf_appendf(text, ",%s=%s", options[i].key, options[i].value);
+	return r;
+}
+
 /* Linux before 6.7 has no "lowerdir+" (Debian 12: 6.1): everything in one text. */
 static int mount_by_text(const struct stack *stack, const char *target)
 {
 	unsigned long flags = MS_NODEV | (stack->upper_fd < 0 ? MS_RDONLY : 0UL);
-	cleanup_with(buf_release) struct buf options;
-	char path[FD_PATH_SIZE];
+	cleanup_buf struct buf text;
 	int r = 0;
 
-	buf_init(&options, OPTIONS_MAX);
+	buf_init(&text, OPTIONS_MAX);
 	for (size_t i = 0; r == 0 && i < stack->n_lowers; i++) {
+		char path[FD_PATH_SIZE];
+
 		fd_path(stack->lower_fds[i], path);
-		r = buf_appendf(&options, "%s%s", i == 0 ? "index=off,lowerdir=" : ":", path);
+		r = buf_appendf(&text, "%s%s", i == 0 ? "lowerdir=" : ":", path);
 	}
-	if (r == 0 && stack->upper_fd >= 0) {
-		fd_path(stack->upper_fd, path);
-		r = buf_appendf(&options, ",volatile,upperdir=%s", path);
-		fd_path(stack->work_fd, path);
-		if (r == 0)
-			r = buf_appendf(&options, ",workdir=%s", path);
-	}
+	if (r == 0 && stack->upper_fd >= 0)
+		r = writable_text(stack, &text);
 	if (r < 0)
 		return r == -EMSGSIZE ? -E2BIG : r;
-	return mount("overlay", target, "overlay", flags, options.data) < 0 ? -errno : 0;
+	return mount("overlay", target, "overlay", flags, text.data) < 0 ? -errno : 0;
 }
 
 int image_rootfs_mount(int store_fd, const struct image *image, int upper_parent_fd, const char *target,

@@ -78,9 +78,7 @@ static int make_report(const struct plan *plan, const struct unpack_totals *tota
 	if (!report || json_object_set(report, "image", plan->record) < 0 ||
 	        json_object_set_new(report, "name", json_string(plan->name)) < 0 ||
 	        json_object_set_new(
-	                report, "dropped_xattrs", json_integer((json_int_t)totals->dropped_xattrs)) < 0 ||
-	        json_object_set_new(
-	                report, "skipped_sockets", json_integer((json_int_t)totals->skipped_sockets)) < 0)
+	                report, "dropped_xattrs", json_integer((json_int_t)totals->dropped_xattrs)) < 0)
 		return -ENOMEM;
 	*ret_report = steal_ptr(report);
 	return 0;

@@ -345,10 +345,6 @@ static int add_clean(struct item *item, const char *path, struct baton_error *er
 		return 0;
 	if (kind == BELOW_WHITEOUT)
 		return error_set(err, EINVAL, "an entry below a whiteout");
-	if (!archive_entry_hardlink(item->entry) && archive_entry_filetype(item->entry) == AE_IFSOCK) {
-		item->tree->totals->skipped_sockets++;
-		return 0;
-	}
 	r = tree_enter(item->tree, path, length);
 	if (r == -ELOOP)
 		return error_set(err, ELOOP, "an entry below a symbolic link");

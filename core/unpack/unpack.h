@@ -25,7 +25,6 @@ struct unpack_limits {
 struct unpack_totals {
 	uint64_t bytes;
 	uint64_t dropped_xattrs;
-	uint64_t skipped_sockets;
 };
 
 /* Bytes read so far are gone. `read` returns 0 at the end, negative errno with err filled on failure. */

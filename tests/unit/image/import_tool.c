@@ -28,9 +28,8 @@ static int run_import(char **argv, struct baton_error *err)
 	        argv[0], argv[1], strcmp(argv[2], "-") == 0 ? NULL : argv[2], argv[3], &result, err);
 
 	if (r == 0)
-		(void)printf("{\"ref\":\"%s\",\"digest\":\"%s\",\"xattrs\":%" PRIu64 ",\"sockets\":%" PRIu64
-		             "}\n",
-		        result.ref, result.digest, result.dropped_xattrs, result.skipped_sockets);
+		(void)printf("{\"ref\":\"%s\",\"digest\":\"%s\",\"xattrs\":%" PRIu64 "}\n", result.ref,
+		        result.digest, result.dropped_xattrs);
 	return r;
 }
 
