@@ -70,21 +70,6 @@ static char *join(const char *directory, const char *separator, const char *name
 	return asprintf(&path, "%s%s%s", directory, separator, name) < 0 ? NULL : path;
 }
 
-static int open_private(const char *path, mode_t mode, uid_t uid, gid_t gid, struct baton_error *err)
-{
-	int fd = dir_open_make(path, mode, err);
-
-	if (fd < 0)
-		return error_prefix(err, "embedded broker");
-	if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0) {
-		int r = error_errno(err, errno, "embedded broker: directory \"%s\"", path);
-
-		(void)close(fd); /* a directory: nothing to lose */
-		return r;
-	}
-	return fd;
-}
-
 /* Clients connect to broker.socket; where mosquitto binds, its user must own the directory. */
 static int link_socket(struct broker_embedded *broker, struct baton_error *err)
 {
@@ -127,13 +112,13 @@ static int make_directories(struct broker_embedded *broker, const char *run_dir,
 
 	if (!listen_dir)
 		return error_set(err, ENOMEM, "out of memory");
-	database_fd = open_private(broker->database, 0700, broker->user.uid, broker->user.gid, err);
+	database_fd = dir_open_owned(broker->database, 0700, broker->user.uid, broker->user.gid, err);
 	if (database_fd < 0)
 		return database_fd;
-	broker->run_fd = open_private(run_dir, 0750, 0, broker->user.gid, err);
+	broker->run_fd = dir_open_owned(run_dir, 0750, 0, broker->user.gid, err);
 	if (broker->run_fd < 0)
 		return broker->run_fd;
-	listen_fd = open_private(listen_dir, 0750, broker->user.uid, broker->user.gid, err);
+	listen_fd = dir_open_owned(listen_dir, 0750, broker->user.uid, broker->user.gid, err);
 	return listen_fd < 0 ? listen_fd : 0;
 }
 

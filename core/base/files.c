@@ -92,6 +92,23 @@ int dir_open_make(const char *path, mode_t mode, struct baton_error *err)
 	return fd;
 }
 
+int dir_open_owned(const char *path, mode_t mode, uid_t uid, gid_t gid, struct baton_error *err)
+{
+	cleanup_close int fd = dir_open_make(path, mode, err);
+	struct stat status;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &status) < 0)
+		return error_errno(err, errno, "directory \"%s\"", path);
+	/* Only what differs: an inode that is changed is a block written to flash. */
+	if ((status.st_uid != uid || status.st_gid != gid) && fchown(fd, uid, gid) < 0)
+		return error_errno(err, errno, "owner of directory \"%s\"", path);
+	if ((status.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
+		return error_errno(err, errno, "mode of directory \"%s\"", path);
+	return steal_fd(&fd);
+}
+
 int file_read_fd(int fd, size_t max, char **ret_data, size_t *ret_length)
 {
 	cleanup_buf struct buf buf;

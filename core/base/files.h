@@ -23,6 +23,10 @@ int file_open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
 /* Opens an absolute directory path, making each missing level with `mode`. Descriptor or negative errno. */
 int dir_open_make(const char *path, mode_t mode, struct baton_error *err);
 
+/* As dir_open_make; then the last level has this owner and mode, whoever made it. Descriptor or negative
+ * errno. */
+int dir_open_owned(const char *path, mode_t mode, uid_t uid, gid_t gid, struct baton_error *err);
+
 /* mkdirat that is content with a directory that exists, then opens it. Descriptor or negative errno. */
 int dir_open_make_at(int dir_fd, const char *name, mode_t mode);
 

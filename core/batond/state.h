@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What batond sets up before anything runs: its lock, its directories, its mount namespace. */
+#ifndef BATON_BATOND_STATE_H
+#define BATON_BATOND_STATE_H
+
+#include "core/base/error.h"
+#include "core/config/config.h"
+
+/*
+ * Makes ROOT and RUN with their directories and takes the locks that keep a second batond away from either.
+ * The locks last until the process ends. 0, -EBUSY with the pid of the other one in err, or another negative
+ * errno.
+ */
+int state_prepare(const struct config *config, struct baton_error *err);
+
+/*
+ * A mount namespace of our own, fed by the host's: mounts of containers are never seen outside, and those
+ * that a killed batond left vanish with its last child in that namespace. 0 or negative errno.
+ */
+int state_private_mounts(struct baton_error *err);
+
+#endif
