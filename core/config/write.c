@@ -52,7 +52,7 @@ static void write_key(FILE *out, const struct key *key, const char *name, const 
 	(void)fputc('\n', out);
 	write_comment(out, indent, key->help);
 	if (key->type == KEY_INT || key->choices) {
-		(void)fprintf(out, "%s# ", indent);
+		(void)fprintf(out, "%s# %s", indent, key->choices ? "One of " : "Range: ");
 		write_range(out, key);
 		(void)fputs(".\n", out);
 	}
