@@ -13,7 +13,6 @@
 
 #include "baton/kconfig.h"
 #include "broker/session/session-priv.h"
-#include "broker/session/tls.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -273,7 +272,7 @@ static int set_options(struct session *session, struct baton_error *err)
 		return error_set(err, rc == MOSQ_ERR_NOMEM ? ENOMEM : EINVAL,
 		        "cannot set up the MQTT client: %s", mosquitto_strerror(rc));
 	if (config->ca_file && !config->socket)
-		return tls_attach(client, config, err);
+		return tls_attach(client, config, &session->tls, err);
 	return 0;
 }
 

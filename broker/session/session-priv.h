@@ -8,6 +8,7 @@
 
 #include "broker/session/resolve.h"
 #include "broker/session/session.h"
+#include "broker/session/tls.h"
 
 #define SESSION_REASON_MAX 256
 #define SESSION_NONCE_SIZE 33
@@ -73,6 +74,7 @@ struct session {
 	bool lost;
 	bool permanent;
 	char reason[SESSION_REASON_MAX]; /* the first one of a connection is the cause */
+	struct tls_state tls;
 	char tls_error[SESSION_REASON_MAX];
 
 	unsigned depth; /* calls of libmosquitto and of handlers on the stack */

@@ -18,7 +18,6 @@
 
 #include "baton/kconfig.h"
 #include "broker/session/session-priv.h"
-#include "broker/session/tls.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -158,15 +157,13 @@ static void end_connection(struct session *session)
 
 static void check(struct session *session, int rc)
 {
-	const char *certificate;
-
 	if (rc == MOSQ_ERR_SUCCESS && mosquitto_socket(session->client) >= 0)
 		return;
-	certificate = tls_verify_error(session->client);
-	if (rc == MOSQ_ERR_TLS && certificate)
-		session_fail(session, true, "the broker's certificate is refused: %s", certificate);
+	if (rc == MOSQ_ERR_TLS && session->tls.verify_error)
+		session_fail(
+		        session, true, "the broker's certificate is refused: %s", session->tls.verify_error);
 	else if (rc == MOSQ_ERR_TLS)
-		session_fail(session, false, "TLS: %s", session->tls_error);
+		session_fail(session, false, "the TLS handshake failed: %s", session->tls_error);
 	else if (rc == MOSQ_ERR_SUCCESS || rc == MOSQ_ERR_CONN_LOST || rc == MOSQ_ERR_NO_CONN)
 		session_fail(session, false, "the broker closed the connection");
 	else

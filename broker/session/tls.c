@@ -32,15 +32,27 @@ static int fail(struct baton_error *err, const char *what, const char *file)
  */
 static void set_server_name(const SSL *ssl, int where, int ret)
 {
-	char *host;
+	const struct tls_state *state;
 
 	(void)ret;
 	/* Messages after the handshake (session tickets) announce a start as well. */
 	if (!(where & SSL_CB_HANDSHAKE_START) || !SSL_in_before(ssl))
 		return;
-	host = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	state = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 	/* Out of memory leaves libmosquitto's number there; the certificate check does not depend on it. */
-	(void)SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, resolve_is_numeric(host) ? NULL : host);
+	(void)SSL_ctrl((SSL *)(uintptr_t)ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+	        resolve_is_numeric(state->host) ? NULL : (void *)(uintptr_t)state->host);
+}
+
+/* A handshake that fails inside of mosquitto_connect_async takes its SSL along, and the reason with it. */
+static int note_verify_error(int ok, X509_STORE_CTX *store)
+{
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_state *state = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	if (ok != 1)
+		state->verify_error = X509_verify_cert_error_string(X509_STORE_CTX_get_error(store));
+	return ok;
 }
 
 static int check_name(SSL_CTX *ctx, const char *host, struct baton_error *err)
@@ -56,8 +68,7 @@ static int check_name(SSL_CTX *ctx, const char *host, struct baton_error *err)
 	}
 	if (ok != 1)
 		return fail(err, "cannot check certificates against the host", host);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_app_data(ctx, (void *)(uintptr_t)host);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, note_verify_error);
 	SSL_CTX_set_info_callback(ctx, set_server_name);
 	return 0;
 }
@@ -80,15 +91,19 @@ static int load_files(SSL_CTX *ctx, const struct session_config *config, struct 
 	return 0;
 }
 
-int tls_attach(struct mosquitto *client, const struct session_config *config, struct baton_error *err)
+int tls_attach(struct mosquitto *client, const struct session_config *config, struct tls_state *state,
+        struct baton_error *err)
 {
 	cleanup_with(cleanup_ctx) SSL_CTX *ctx = NULL;
 	int r;
 
+	state->host = config->host;
+	state->verify_error = NULL;
 	ERR_clear_error();
 	ctx = SSL_CTX_new(TLS_client_method());
 	if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
 		return fail(err, "cannot set up TLS for", config->host);
+	SSL_CTX_set_app_data(ctx, state);
 	/* Buffers of an idle connection are 34 KB otherwise. */
 	(void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	r = check_name(ctx, config->host, err);
@@ -122,12 +137,4 @@ bool tls_has_pending(struct mosquitto *client)
 	const SSL *ssl = mosquitto_ssl_get(client);
 
 	return ssl && SSL_pending(ssl) > 0;
-}
-
-const char *tls_verify_error(struct mosquitto *client)
-{
-	const SSL *ssl = mosquitto_ssl_get(client);
-	long result = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
-
-	return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
 }

@@ -12,12 +12,19 @@
 
 #include "broker/session/session.h"
 
+/* Written by the callbacks of OpenSSL; must live as long as `client`. */
+struct tls_state {
+	const char *host;         /* borrowed from the configuration */
+	const char *verify_error; /* why the broker's certificate was refused (static text), or NULL */
+};
+
 /*
  * Loads the files of `config` and gives them to `client`: TLS 1.2 or newer, the broker's certificate must be
  * signed by ca_file and be valid for config->host. Read anew for each connection, so that renewed files need
  * no restart. 0, or negative errno with the file in err.
  */
-int tls_attach(struct mosquitto *client, const struct session_config *config, struct baton_error *err);
+int tls_attach(struct mosquitto *client, const struct session_config *config, struct tls_state *state,
+        struct baton_error *err);
 
 /* The handshake is not over: libmosquitto goes on with it only inside mosquitto_loop_read. */
 bool tls_in_handshake(struct mosquitto *client);
@@ -27,8 +34,5 @@ bool tls_wants_write(struct mosquitto *client);
 
 /* OpenSSL holds decrypted bytes, for which the socket will not become readable. */
 bool tls_has_pending(struct mosquitto *client);
-
-/* Why the broker's certificate was refused, or NULL if that is not what happened. Static text. */
-const char *tls_verify_error(struct mosquitto *client);
 
 #endif

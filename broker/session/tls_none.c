@@ -5,8 +5,10 @@
 
 #include <errno.h>
 
-int tls_attach(struct mosquitto *client, const struct session_config *config, struct baton_error *err)
+int tls_attach(struct mosquitto *client, const struct session_config *config, struct tls_state *state,
+        struct baton_error *err)
 {
+	(void)state;
 	(void)client;
 	(void)config;
 	return error_set(err, ENOTSUP, "this build has no TLS (CONFIG_MQTT_TLS)");
@@ -28,10 +30,4 @@ bool tls_has_pending(struct mosquitto *client)
 {
 	(void)client;
 	return false;
-}
-
-const char *tls_verify_error(struct mosquitto *client)
-{
-	(void)client;
-	return NULL;
 }

@@ -202,7 +202,7 @@ class Proxy:
                     data = source.recv(65536)
                 if not data:
                     return
-                if self.mode != "pass":
+                if self.mode != "pass" or not server:
                     continue
                 if source is server:
                     self.batches.append(len(data))
