@@ -13,8 +13,8 @@
  * directory of the caller for the writable layer: "upper" and "work" are made in it, -EEXIST if they are
  * there already. The overlay is volatile (no sync of the upper layer ever), so that directory must be removed
  * after umount and never be mounted again. With read_only no write is possible at all, and "upper" stays
- * empty. Needs /proc mounted and, before Linux 6.7, at most about 200 layers. A few system calls, never
- * waits.
+ * empty. Needs /proc mounted and, before Linux 6.7, at most about 200 layers. All descriptors must have been
+ * opened in the caller's present mount namespace. A few system calls, never waits.
  */
 int image_rootfs_mount(int store_fd, const struct image *image, int upper_parent_fd, const char *target,
         bool read_only, struct baton_error *err);
