@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control groups of containers on v1, hybrid and v2 hosts, in one file. libcgroup discovers hierarchies and
- * writes v1 values; direct files do what it lacks (v2 spawn, kill, events, delete). Devices: v1 controller,
- * eBPF program on v2.
+ * Control groups of containers on v1, hybrid and v2 hosts. libcgroup discovers the hierarchies, once, at
+ * start. Everything after that goes to the files directly, relative to held directories: for a group with
+ * three values libcgroup 2.0.2 takes 1.4 ms on v1 and ten times the time of direct files on v2, its removal
+ * of a busy v2 group moves the processes to the root group, and it has no spawn into a group, no cgroup.kill
+ * and no events. Devices: v1 controller, eBPF program on v2.
+ *
+ * Every hierarchy gets a group below its root. Nothing here blocks but cgroup_root_new, for a few
+ * milliseconds.
  */
 #ifndef BATON_SUPERVISOR_CGROUP_H
 #define BATON_SUPERVISOR_CGROUP_H
@@ -46,6 +51,9 @@ const char *cgroup_mode(const struct cgroup_root *root); /* "v1", "hybrid", "v2"
 char *const *cgroup_missing(const struct cgroup_root *root);
 
 /*
+ * Limits hold as far as the kernel can: without swap accounting (memory.memsw.*, memory.swap.max) only memory
+ * is limited; a cpu limit below 0.01 is raised to that, the smallest quota of the kernel.
+ *
  * Makes PARENT/name in every hierarchy with the limits set, and opens its cgroup.procs files. -EEXIST when it
  * is there already (cgroup_open_existing). *ret_unenforced: a limit was asked for that this kernel cannot
  * hold.
@@ -56,8 +64,14 @@ int cgroup_open_existing(struct cgroup_root *root, const char *name, struct cgro
         struct baton_error *err);                   /* -ENOENT when it is in no hierarchy */
 void cgroup_group_free(struct cgroup_group *group); /* closes; leaves the group */
 
-/* The view for a runtime plugin; borrowed from the group. */
+/*
+ * The view for a runtime plugin; borrowed from the group. The procs descriptor of the v2 hierarchy is the
+ * last one. Empty (dir_fd -1, no procs_fds) after cgroup_open_existing and cgroup_close_view.
+ */
 const struct baton_cgroup *cgroup_view(const struct cgroup_group *group);
+
+/* The container has started: closes the descriptors of the view, up to 6 for each container. */
+void cgroup_close_view(struct cgroup_group *group);
 
 /* True when the kernel's OOM killer ended a process of the group since it was made. */
 bool cgroup_oom_killed(const struct cgroup_group *group);
@@ -66,12 +80,15 @@ bool cgroup_oom_killed(const struct cgroup_group *group);
 int cgroup_count(const struct cgroup_group *group);
 
 /*
- * SIGKILL to every process of the group: cgroup.kill on v2, else pidfds in a loop (thawing first). Does not
- * wait. 0 or negative errno.
+ * SIGKILL to every process of the group and of groups below it: cgroup.kill on v2 (and hybrid), else pidfds
+ * in a loop, with forks forbidden by the pids controller first, so the group is for nothing but removal
+ * afterwards. Does not wait. There is no group in the v1 freezer hierarchy, so nothing needs to be thawed. 0
+ * or negative errno.
  */
 int cgroup_kill(const struct cgroup_group *group);
 
-/* Removes the empty group from every hierarchy. -EBUSY while a process is left (call again later). */
+/* Removes the empty group, and those below it, from every hierarchy. -EBUSY while a process is left (call
+ * again later). */
 int cgroup_remove(struct cgroup_group *group);
 
 /* Names of the groups below the parent, for finding leftovers: NULL-terminated, strv_free it. */
