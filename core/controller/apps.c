@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The applications: manifests in, verdicts, revision in force, removal. */
+#include <baton/kconfig.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/log.h"
+#include "core/base/strv.h"
+#include "core/controller/controller-priv.h"
+#include "core/controller/journal.h"
+
+void app_entry_free(struct app_entry *app)
+{
+	if (!app)
+		return;
+	while (app->n_placements > 0)
+		placement_remove(app, app->n_placements - 1);
+	json_decref(app->errors);
+	json_decref(app->warnings);
+	revision_free(app->revision);
+	revisions_drop_replayed(app);
+	free(app->pending);
+	free(app->kept);
+	free(app->overrides);
+	free(app->placements);
+	free(app->status);
+	free(app);
+}
+
+struct app_entry *apps_find(struct controller *controller, const char *name)
+{
+	return table_find(&controller->apps, name);
+}
+
+struct app_entry *apps_take(struct controller *controller, const char *name)
+{
+	struct app_entry *app = apps_find(controller, name);
+
+	if (app)
+		return app;
+	app = calloc(1, sizeof(*app));
+	if (!app)
+		return NULL;
+	(void)snprintf(app->name, sizeof(app->name), "%s", name);
+	if (table_add(&controller->apps, app) < 0) {
+		free(app);
+		return NULL;
+	}
+	return app;
+}
+
+void apps_mark_unplaced(struct controller *controller)
+{
+	TABLE_FOREACH(struct app_entry, app, &controller->apps)
+		app->plan = app->plan || app->unplaced;
+}
+
+static struct scale_override *find_override(const struct app_entry *app, const char *service)
+{
+	for (size_t i = 0; i < app->n_overrides; i++) {
+		if (strcmp(app->overrides[i].service, service) == 0)
+			return &app->overrides[i];
+	}
+	return NULL;
+}
+
+uint32_t app_replicas(const struct app_entry *app, const struct service *service)
+{
+	const struct scale_override *override = find_override(app, service->name);
+
+	return override ? override->replicas : service->replicas;
+}
+
+int app_set_override(struct app_entry *app, const char *service, uint32_t replicas)
+{
+	struct scale_override *override = find_override(app, service);
+
+	if (!override) {
+		struct scale_override *grown =
+		        reallocarray(app->overrides, app->n_overrides + 1, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		app->overrides = grown;
+		override = &grown[app->n_overrides++];
+		(void)snprintf(override->service, sizeof(override->service), "%s", service);
+	}
+	override->replicas = replicas;
+	return 0;
+}
+
+static void clear_overrides(struct app_entry *app)
+{
+	free(app->overrides);
+	app->overrides = NULL;
+	app->n_overrides = 0;
+}
+
+static void mark_all(struct app_entry *app)
+{
+	app->plan = true;
+	app->show = true;
+	app->journal = true;
+}
+
+static void take_removal(struct controller *controller, struct app_entry *app)
+{
+	if (app->has_document)
+		event_emit(controller, "app.removed", app->name, "its manifest was removed");
+	app->has_document = false;
+	app->judged = false;
+	app->rejected = false;
+	app->document[0] = '\0';
+	app->in_force[0] = '\0';
+	json_decref(steal_ptr(app->errors));
+	json_decref(steal_ptr(app->warnings));
+	revision_free(steal_ptr(app->revision));
+	clear_overrides(app);
+	mark_all(app);
+}
+
+static void put_in_force(struct app_entry *app, struct revision *revision)
+{
+	if (strcmp(app->in_force, revision->digest) != 0) {
+		clear_overrides(app);
+		memcpy(app->in_force, revision->digest, sizeof(app->in_force));
+	}
+	revision_free(app->revision);
+	app->revision = revision;
+}
+
+/* Replaces the verdict on the document. */
+static void set_verdict(struct app_entry *app, const struct verdict *verdict, bool rejected)
+{
+	json_decref(app->errors);
+	json_decref(app->warnings);
+	app->errors = verdict_errors_json(verdict);
+	app->warnings = verdict_warnings_json(verdict);
+	app->rejected = rejected;
+	app->judged = true;
+}
+
+static void judge(struct controller *controller, struct app_entry *app, const char *bytes, size_t length,
+        struct verdict *verdict)
+{
+	struct revision *revision = NULL;
+	char limit[32];
+	int r = -EINVAL;
+
+	(void)snprintf(limit, sizeof(limit), "%d bytes", CONFIG_MAX_DOCUMENT_BYTES);
+	if (!bytes)
+		verdict_error(verdict, "$", limit, "document is too large");
+	else
+		r = revision_new(app->name, bytes, length, verdict, &revision);
+	if (r == -ENOMEM)
+		verdict_error(verdict, "$", NULL, "the controller is out of memory");
+	if (r == 0 && revisions_keep(app, revision->digest) < 0) {
+		verdict_error(verdict, "$", NULL, "the controller is out of memory");
+		revision_free(steal_ptr(revision));
+	}
+	set_verdict(app, verdict, !revision);
+	if (revision)
+		put_in_force(app, revision);
+	(void)controller;
+}
+
+/* bytes NULL: too large. */
+static void take_document(
+        struct controller *controller, struct app_entry *app, const char *bytes, size_t length)
+{
+	struct verdict verdict;
+	char digest[DIGEST_HEX_SIZE] = "";
+	bool news;
+
+	if (bytes && digest_sha256(bytes, length, digest) < 0)
+		digest[0] = '\0';
+	news = !app->has_document || strcmp(app->document, digest) != 0 || !bytes;
+	if (!news && app->judged)
+		return;
+	app->has_document = true;
+	memcpy(app->document, digest, sizeof(digest));
+	verdict_init(&verdict);
+	judge(controller, app, bytes, length, &verdict);
+	if (news && app->rejected)
+		event_emit(controller, "app.rejected", app->name, "%zu errors, the first at %s: %s",
+		        verdict.n_errors, verdict.n_errors ? verdict.errors[0].path : "$",
+		        verdict.n_errors ? verdict.errors[0].reason : "");
+	else if (news)
+		event_emit(
+		        controller, "app.accepted", app->name, "revision %.12s is in force", app->in_force);
+	verdict_release(&verdict);
+	app->plan = true;
+	app->show = true;
+	app->journal = app->journal || news;
+}
+
+static void keep_pending(struct app_entry *app, const struct session_message *message)
+{
+	free(app->pending);
+	app->pending = message->too_large ? NULL : bytes_copy(message->payload, message->length);
+	app->pending_length = message->length;
+	app->has_pending = message->too_large || app->pending;
+}
+
+static void refuse_app(struct controller *controller, const char *name)
+{
+	char limit[32];
+
+	(void)snprintf(limit, sizeof(limit), "%d applications", CONFIG_MAX_APPS);
+	/* Bounded: beyond that a verdict may be cleaned up as stale, and the event remains. */
+	if (strv_length(controller->refused) < CONFIG_MAX_APPS && !strv_contains(controller->refused, name))
+		(void)strv_append(&controller->refused, name);
+	status_show_refusal(controller, name, "the fleet has no room for another application", limit);
+	event_emit(controller, "app.rejected", name,
+	        "the fleet has no room for another application (limit: %s)", limit);
+}
+
+static void desired_message(
+        struct controller *controller, const char *name, const struct session_message *message)
+{
+	bool empty = message->length == 0 && !message->too_large;
+	struct app_entry *app = empty ? apps_find(controller, name) : apps_take(controller, name);
+
+	if (!app) {
+		if (!empty)
+			refuse_app(controller, name);
+		else if (controller->synced) /* the verdict of one that was refused goes with it */
+			(void)controller_retain(controller, TOPIC_APP_STATUS, name, NULL, "", 0);
+		return;
+	}
+	if (controller->synced && empty)
+		take_removal(controller, app);
+	else if (controller->synced)
+		take_document(controller, app, message->too_large ? NULL : message->payload, message->length);
+	else if (empty)
+		app->has_pending = false;
+	else
+		keep_pending(app, message);
+}
+
+void apps_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message)
+{
+	struct app_entry *app;
+
+	if (!topic_name_valid(topic->first)) {
+		event_bad_payload(controller, message->topic, "$",
+		        "the topic has no valid name of an application", NULL);
+		return;
+	}
+	switch (topic->kind) {
+	case TOPIC_APP_DESIRED: desired_message(controller, topic->first, message); break;
+	case TOPIC_APP_STATUS: status_replayed(controller, topic->first, message); break;
+	case TOPIC_APP_COMMAND: commands_message(controller, topic, message); break;
+	case TOPIC_APP_REVISION:
+		/* Before the first sync a revision may be all that is left of an application: it is cleaned
+		 * up. */
+		app = controller->term == 0 && message->length > 0 && digest_is_valid(topic->second)
+		              ? apps_take(controller, topic->first)
+		              : apps_find(controller, topic->first);
+		if (app)
+			revisions_message(controller, app, topic->second, message);
+		break;
+	default: break;
+	}
+}
+
+void apps_connected(struct controller *controller)
+{
+	strv_free(steal_ptr(controller->stale_statuses));
+	strv_free(steal_ptr(controller->refused));
+	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+		for (size_t i = 0; i < app->n_kept; i++)
+			app->kept[i].retained = false;
+		app->has_pending = false;
+		app->status_retained = false;
+	}
+}
+
+/*
+ * The manifest that the operator published is gone, or an older one stands there. If the broker has our
+ * revision, the operator did that; if it lost both, it was rolled back, and what it forgot is published
+ * again.
+ */
+static bool broker_forgot(struct app_entry *app, const char *digest)
+{
+	const struct kept_revision *in_force = revisions_find(app, app->in_force);
+
+	if (!in_force || in_force->retained)
+		return false;
+	return !digest || (strcmp(digest, app->document) != 0 && revisions_find(app, digest));
+}
+
+static bool restore(struct controller *controller, struct app_entry *app)
+{
+	cleanup_free char *bytes = NULL;
+	size_t length;
+
+	if (revisions_bytes(controller, app, app->in_force, &bytes, &length) < 0 ||
+	        controller_retain(controller, TOPIC_APP_DESIRED, app->name, NULL, bytes, length) < 0)
+		return false;
+	event_emit(controller, "app.restored", app->name, "the broker had lost its manifest");
+	take_document(controller, app, bytes, length);
+	return true;
+}
+
+static void sync_app(struct controller *controller, struct app_entry *app)
+{
+	char digest[DIGEST_HEX_SIZE] = "";
+
+	revisions_adopt(controller, app);
+	if (app->has_pending && app->pending && digest_sha256(app->pending, app->pending_length, digest) < 0)
+		digest[0] = '\0';
+	if (app->has_document && broker_forgot(app, app->has_pending ? digest : NULL) &&
+	        restore(controller, app))
+		app->has_pending = false;
+	else if (!app->has_pending)
+		take_removal(controller, app);
+	else
+		take_document(controller, app, app->pending, app->pending_length);
+	free(steal_ptr(app->pending));
+	app->has_pending = false;
+	app->plan = true;
+	app->show = true;
+}
+
+void apps_synced(struct controller *controller)
+{
+	TABLE_FOREACH(struct app_entry, app, &controller->apps)
+		sync_app(controller, app);
+	STRV_FOREACH(name, controller->stale_statuses) {
+		if (!apps_find(controller, *name) && !strv_contains(controller->refused, *name))
+			(void)controller_retain(controller, TOPIC_APP_STATUS, *name, NULL, "", 0);
+	}
+	strv_free(steal_ptr(controller->stale_statuses));
+}
+
+/* A rejected manifest leaves the revision before it in force: found in the journal, else in the assignments.
+ */
+static void find_in_force(struct controller *controller, struct app_entry *app)
+{
+	cleanup_free char *bytes = NULL;
+	struct verdict verdict;
+	struct revision *revision = NULL;
+	size_t length;
+
+	if (app->in_force[0] == '\0' && app->n_placements > 0)
+		memcpy(app->in_force, app->placements[0]->ref.digest, sizeof(app->in_force));
+	if (app->in_force[0] == '\0')
+		return;
+	verdict_init(&verdict);
+	if (revisions_bytes(controller, app, app->in_force, &bytes, &length) < 0 ||
+	        revision_new(app->name, bytes, length, &verdict, &revision) < 0) {
+		log_error("%s: revision %.12s in force can not be read any more", app->name, app->in_force);
+		app->in_force[0] = '\0';
+	}
+	verdict_release(&verdict);
+	app->revision = revision;
+}
+
+void apps_adopted(struct controller *controller)
+{
+	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+		if (app->has_document && !app->revision)
+			find_in_force(controller, app);
+		revisions_drop_replayed(app);
+	}
+}
+
+bool app_is_gone(struct controller *controller, struct app_entry *app)
+{
+	if (app->has_document || app->n_placements > 0)
+		return false;
+	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+		size_t count;
+		const struct report_instance *instances = fleet_reported_of(node, app->name, &count);
+
+		for (size_t i = 0; i < count; i++) {
+			char trouble[REASON_SIZE];
+
+			if (strcmp(instances[i].ref.app, app->name) != 0)
+				continue;
+			(void)snprintf(app->reason, sizeof(app->reason), "%.300s",
+			        fleet_node_trouble(node, trouble) ? trouble : "instances are being stopped");
+			return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the controller share: the fleet, the applications, and who does what with them. */
+#ifndef BATON_CONTROLLER_PRIV_H
+#define BATON_CONTROLLER_PRIV_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/clock.h"
+#include "core/base/digest.h"
+#include "core/controller/controller.h"
+#include "core/controller/table.h"
+#include "core/model/app.h"
+#include "core/model/assignment.h"
+#include "core/model/node.h"
+#include "core/model/report.h"
+#include "core/model/verdict.h"
+
+#define NAME_SIZE   (TOPIC_NAME_MAX + 1)
+#define REASON_SIZE 512
+
+struct placement { /* one slot of a service on one node; owned by its application */
+	struct assignment_ref ref;
+	struct fleet_node *node;
+	int64_t cpu; /* what it reserves there */
+	int64_t memory;
+	int64_t since_ms;   /* wall clock, for people */
+	int64_t running_ms; /* boot clock, first report of `running` without another state since; 0: not
+	                       running */
+};
+
+struct fleet_node {
+	char name[NAME_SIZE]; /* first: key of the table */
+	bool has_presence;
+	struct node_presence presence;
+	int64_t heard_ms; /* boot clock: presence or beat */
+	bool silent;      /* online by its presence, but no beat for a while */
+	bool has_info;
+	struct node_info info;
+	bool has_report;
+	struct report report;
+
+	struct placement **placements; /* borrowed, no order */
+	size_t n_placements;
+	int64_t cpu_reserved;
+	int64_t memory_reserved;
+	int64_t of_service; /* scratch of the scheduler: instances of the service that is being placed */
+
+	bool changed;       /* placements changed: publish */
+	bool renew;         /* publish under the newest term even if nothing changed */
+	bool journal;       /* text changed: write */
+	char *text;         /* document that we stand for; NULL: none */
+	char *instances;    /* its list of instances alone, to see whether anything changed */
+	bool retained_same; /* since the last connect: the broker holds exactly `text` */
+	int64_t term;       /* of text */
+	int64_t revision;
+};
+
+struct service_state { /* of a service of the revision in force, same index */
+	char hash[INSTANCE_HASH_LENGTH + 1];
+	char policy[NAME_SIZE];     /* that placed it last; "" before */
+	char note[REASON_SIZE];     /* why that is not the policy it asked for, "" otherwise */
+	char unplaced[REASON_SIZE]; /* why slots have no node, "" when all have one */
+	char rollout[REASON_SIZE];  /* what the rollout waits for, "" without */
+	bool paused;                /* a new instance failed */
+};
+
+struct revision {
+	char digest[DIGEST_HEX_SIZE];
+	char *bytes;
+	size_t length;
+	struct app app;
+	struct service_state *services; /* app.n_services */
+};
+
+struct kept_revision {
+	char digest[DIGEST_HEX_SIZE];
+	bool retained; /* since the last connect: the broker has it */
+	bool written;  /* the journal has it */
+};
+
+struct scale_override {
+	char service[NAME_SIZE];
+	uint32_t replicas;
+};
+
+struct app_entry {
+	char name[NAME_SIZE]; /* first: key of the table */
+	bool has_document;    /* apps/{app}/desired holds something */
+	bool judged;          /* errors, warnings and rejected belong to `document` */
+	bool rejected;
+	bool has_pending; /* a manifest that arrived before synced: judged then */
+	char *pending;    /* NULL: it was too large */
+	size_t pending_length;
+	char document[DIGEST_HEX_SIZE]; /* "" when it was too large to be looked at */
+	json_t *errors;                 /* of the document's verdict */
+	json_t *warnings;
+
+	char in_force[DIGEST_HEX_SIZE]; /* "": none */
+	struct revision *revision;      /* the same, decoded; NULL until synced */
+	struct kept_revision *kept;     /* oldest first */
+	size_t n_kept;
+	struct revision_text {
+		char digest[DIGEST_HEX_SIZE];
+		char *bytes;
+		size_t length;
+	} * replayed; /* retained revisions that the journal lacks; dropped when synced */
+	size_t n_replayed;
+	struct scale_override *overrides;
+	size_t n_overrides;
+
+	struct placement **placements; /* owned, by service and slot */
+	size_t n_placements;
+
+	bool plan;            /* something changed: plan again */
+	bool waits;           /* for time to pass: plan again at every tick */
+	bool unplaced;        /* plan again when a node changes */
+	bool show;            /* status may have changed */
+	bool journal;         /* write */
+	char *status;         /* text last published; NULL: none */
+	bool status_retained; /* a status of a predecessor is there */
+	int64_t shown_ms;     /* boot clock */
+	const char *state;    /* one of the words of the status document */
+	char reason[REASON_SIZE];
+	char since[CLOCK_TEXT_SIZE];
+};
+
+struct policies;
+
+struct controller {
+	char *prefix;
+	char *node;
+	controller_publish_fn publish;
+	void *arg;
+	char **filters;
+	struct event *tick;         /* silent nodes, restarted instances that have to prove themselves */
+	struct event *status_timer; /* status documents that came too soon after the last one */
+	struct event *journal_turn; /* after what was published is on its way */
+
+	struct table nodes;
+	struct table apps;
+	struct policies *policies;
+	char **stale_statuses; /* names with a retained status and, so far, no application */
+	char **refused;        /* names that the full table refused since the last connect */
+	int journal_fd;
+
+	bool connected;
+	bool synced;
+	int64_t term;           /* 0 before the first synced */
+	int64_t revision;       /* last one published in this term */
+	int64_t highest_term;   /* seen anywhere */
+	int64_t term_raised_ms; /* boot clock */
+};
+
+/* controller.c: one step after every input: plan what changed, publish it, remember it. */
+void controller_turn(struct controller *controller);
+/* A term that was seen somewhere. */
+void controller_note_term(struct controller *controller, int64_t term);
+/* Retained document, QoS 1. Empty text removes. Result of the publish callback. */
+int controller_retain(struct controller *controller, enum topic_kind kind, const char *first,
+        const char *second, const char *text, size_t length);
+
+/* events.c. app and instance may be NULL. */
+void event_emit(struct controller *controller, const char *type, const char *app, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
+/* A payload on a topic that has no status topic. limit may be NULL. */
+void event_bad_payload(struct controller *controller, const char *topic, const char *path, const char *reason,
+        const char *limit);
+/* JSON payload of a message with the limits of Kconfig; NULL after an event that says what is wrong. */
+json_t *payload_json(struct controller *controller, const struct session_message *message);
+
+/* fleet.c */
+void fleet_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message);
+void fleet_tick(struct controller *controller);
+bool fleet_node_ready(const struct fleet_node *node); /* new instances may go there */
+/* NULL when the fleet is full or memory short. */
+struct fleet_node *fleet_take_node(struct controller *controller, const char *name);
+void fleet_forget_empty(struct controller *controller);
+/* First instance of the application in the node's report, and how many follow it. NULL and 0 without. */
+const struct report_instance *fleet_reported_of(
+        const struct fleet_node *node, const char *app, size_t *ret_count);
+const struct report_instance *fleet_reported(
+        const struct fleet_node *node, const char *id); /* NULL without */
+/* "node n1 is offline", "node n1 is silent"; NULL when it is neither. */
+const char *fleet_node_trouble(const struct fleet_node *node, char text[static REASON_SIZE]);
+void fleet_node_free(struct fleet_node *node);
+
+/* apps.c */
+void apps_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message);
+void apps_connected(struct controller *controller);
+void apps_synced(struct controller *controller);
+void apps_adopted(struct controller *controller); /* placements of a predecessor are known */
+struct app_entry *apps_take(
+        struct controller *controller, const char *name); /* NULL when full or no memory */
+struct app_entry *apps_find(struct controller *controller, const char *name);
+void apps_mark_unplaced(struct controller *controller); /* a node changed: try again */
+uint32_t app_replicas(const struct app_entry *app, const struct service *service);
+int app_set_override(struct app_entry *app, const char *service, uint32_t replicas); /* 0 or -ENOMEM */
+bool app_is_gone(struct controller *controller, struct app_entry *app); /* removed and no node reports it */
+void app_entry_free(struct app_entry *app);
+
+/* revisions.c */
+char *bytes_copy(const char *bytes, size_t length); /* with a NUL behind; NULL when out of memory */
+void revision_free(struct revision *revision);
+/* Decodes; 0, -EINVAL with the verdict's errors, -ENOMEM. */
+int revision_new(const char *app, const char *bytes, size_t length, struct verdict *verdict,
+        struct revision **ret_revision);
+void revisions_message(struct controller *controller, struct app_entry *app, const char *digest,
+        const struct session_message *message);
+int revisions_keep(struct app_entry *app, const char *digest); /* as the newest; 0 or -ENOMEM */
+void revisions_publish(
+        struct controller *controller, struct app_entry *app); /* those that the broker lacks */
+void revisions_trim(struct controller *controller, struct app_entry *app, size_t keep);
+void revisions_drop_replayed(struct app_entry *app);
+/* Bytes of a revision from wherever they are; free() them. 0 or negative errno. */
+int revisions_bytes(struct controller *controller, const struct app_entry *app, const char *digest,
+        char **ret_bytes, size_t *ret_length);
+struct kept_revision *revisions_find(struct app_entry *app, const char *digest); /* NULL without */
+void revisions_adopt(
+        struct controller *controller, struct app_entry *app); /* what only the broker had kept */
+
+/* placements.c: both directions of the relation at once */
+struct placement *placement_find(const struct app_entry *app, const char *service, uint32_t slot);
+int placement_add(struct app_entry *app, const struct assignment_ref *ref, struct fleet_node *node,
+        const struct service *service); /* 0, -EEXIST, -ENOMEM; service may be NULL */
+void placement_remove(struct app_entry *app, size_t index);
+void placement_set_service(struct placement *placement, const struct service *service);
+
+/* assign.c */
+void assign_replayed(
+        struct controller *controller, struct fleet_node *node, const struct session_message *message);
+int assign_adopt(struct controller *controller, struct fleet_node *node); /* placements out of node->text */
+int assign_set_text(struct fleet_node *node, const char *text, size_t length, struct baton_error *err);
+void assign_publish(struct controller *controller, struct fleet_node *node);
+
+/* rollout.c */
+void rollout_plan(struct controller *controller, struct app_entry *app);
+
+/* status.c */
+void status_show(struct controller *controller, struct app_entry *app);
+void status_replayed(struct controller *controller, const char *name, const struct session_message *message);
+/* A verdict for an application that has no entry. */
+void status_show_refusal(
+        struct controller *controller, const char *name, const char *reason, const char *limit);
+
+/* commands.c */
+void commands_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/controller/journal.h"
+
+#include <baton/kconfig.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/files.h"
+#include "core/base/json.h"
+#include "core/base/log.h"
+
+#define TERM_FILE    "controller.json"
+#define APP_START    "app."
+#define NODE_START   "node."
+#define DOCUMENT_END ".json"
+#define FILE_MODE    0600
+
+static void revision_file(char name[static NAME_MAX], const char *app, const char *digest)
+{
+	(void)snprintf(name, NAME_MAX, "revision.%s.%s", app, digest);
+}
+
+static void document_file(char name[static NAME_MAX], const char *start, const char *of)
+{
+	(void)snprintf(name, NAME_MAX, "%s%s" DOCUMENT_END, start, of);
+}
+
+static int write_file(struct controller *controller, const char *name, const char *text, size_t length)
+{
+	int r = file_replace_at(controller->journal_fd, name, text, length, FILE_MODE, FILE_DURABLE);
+
+	if (r < 0)
+		log_error("journal: cannot write %s: %s", name, strerrordesc_np(-r));
+	return r;
+}
+
+static void remove_file(struct controller *controller, const char *name)
+{
+	if (unlinkat(controller->journal_fd, name, 0) < 0 && errno != ENOENT)
+		log_error("journal: cannot remove %s: %s", name, strerrordesc_np(errno));
+}
+
+int journal_write_term(struct controller *controller, int64_t term)
+{
+	char text[64];
+	int length = snprintf(text, sizeof(text), "{\"term\":%lld}", (long long)term);
+
+	return write_file(controller, TERM_FILE, text, (size_t)length);
+}
+
+int journal_write_revision(
+        struct controller *controller, const char *app, const char *digest, const char *bytes, size_t length)
+{
+	char name[NAME_MAX];
+
+	revision_file(name, app, digest);
+	return write_file(controller, name, bytes, length);
+}
+
+int journal_read_revision(struct controller *controller, const char *app, const char *digest,
+        char **ret_bytes, size_t *ret_length)
+{
+	char name[NAME_MAX];
+	char actual[DIGEST_HEX_SIZE];
+	cleanup_free char *bytes = NULL;
+	size_t length;
+	int r;
+
+	revision_file(name, app, digest);
+	r = file_read_at(controller->journal_fd, name, CONFIG_MAX_DOCUMENT_BYTES, &bytes, &length);
+	if (r == 0)
+		r = digest_sha256(bytes, length, actual);
+	if (r < 0)
+		return r;
+	if (strcmp(actual, digest) != 0)
+		return -EBADMSG;
+	*ret_bytes = steal_ptr(bytes);
+	*ret_length = length;
+	return 0;
+}
+
+void journal_remove_revision(struct controller *controller, const char *app, const char *digest)
+{
+	char name[NAME_MAX];
+
+	revision_file(name, app, digest);
+	remove_file(controller, name);
+}
+
+void journal_remove_app(struct controller *controller, const char *app)
+{
+	char name[NAME_MAX];
+
+	document_file(name, APP_START, app);
+	remove_file(controller, name);
+}
+
+void journal_remove_node(struct controller *controller, const char *node)
+{
+	char name[NAME_MAX];
+
+	document_file(name, NODE_START, node);
+	remove_file(controller, name);
+}
+
+static json_t *encode_app(const struct app_entry *app)
+{
+	cleanup_json json_t *kept = json_array();
+	cleanup_json json_t *scale = json_object();
+
+	for (size_t i = 0; i < app->n_kept; i++) {
+		if (json_array_append_new(kept, json_string(app->kept[i].digest)) < 0)
+			return NULL;
+	}
+	for (size_t i = 0; i < app->n_overrides; i++) {
+		const struct scale_override *override = &app->overrides[i];
+
+		if (json_object_set_new(scale, override->service, json_integer(override->replicas)) < 0)
+			return NULL;
+	}
+	return json_pack("{s:s, s:s, s:b, s:O, s:O}", "document", app->document, "in_force", app->in_force,
+	        "desired", app->has_document, "kept", kept, "scale", scale);
+}
+
+static void flush_app(struct controller *controller, struct app_entry *app)
+{
+	cleanup_json json_t *document = NULL;
+	cleanup_free char *text = NULL;
+	char name[NAME_MAX];
+
+	/* The bytes first: the document must not name a revision that is not there. */
+	for (size_t i = 0; i < app->n_kept; i++) {
+		struct kept_revision *kept = &app->kept[i];
+
+		if (!kept->written && app->revision && strcmp(kept->digest, app->revision->digest) == 0)
+			kept->written = journal_write_revision(controller, app->name, kept->digest,
+			                        app->revision->bytes, app->revision->length) == 0;
+	}
+	document = encode_app(app);
+	text = document ? json_text(document) : NULL;
+	document_file(name, APP_START, app->name);
+	if (text && write_file(controller, name, text, strlen(text)) == 0)
+		app->journal = false;
+}
+
+void journal_flush(struct controller *controller)
+{
+	char name[NAME_MAX];
+
+	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+		if (app->journal)
+			flush_app(controller, app);
+	}
+	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+		if (!node->journal || !node->text)
+			continue;
+		document_file(name, NODE_START, node->name);
+		node->journal = write_file(controller, name, node->text, strlen(node->text)) < 0;
+	}
+}
+
+static int parse(const char *text, size_t length, json_t **ret_document, struct baton_error *err)
+{
+	const struct json_limits limits = { CONFIG_MAX_DOCUMENT_BYTES, CONFIG_MAX_DOCUMENT_DEPTH };
+
+	return json_parse(text, length, limits, ret_document, err);
+}
+
+static int load_term(struct controller *controller, const char *name, const char *text, size_t length)
+{
+	cleanup_json json_t *document = NULL;
+	struct baton_error err = { 0 };
+	int64_t term;
+	int r = parse(text, length, &document, &err);
+
+	(void)name;
+	if (r == 0)
+		r = json_need_int(document, "term", 0, INT64_MAX, &term, &err);
+	if (r == 0)
+		controller_note_term(controller, term);
+	return r;
+}
+
+static int load_kept(struct app_entry *app, const json_t *kept)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(kept, i, item) {
+		if (!json_is_string(item) || !digest_is_valid(json_string_value(item)))
+			return -EINVAL;
+		if (revisions_keep(app, json_string_value(item)) < 0)
+			return -ENOMEM;
+		app->kept[app->n_kept - 1].written = true;
+	}
+	return 0;
+}
+
+static int load_app(struct controller *controller, const char *name, const char *text, size_t length)
+{
+	cleanup_json json_t *document = NULL;
+	struct baton_error err = { 0 };
+	const char *digest = NULL;
+	const char *in_force = NULL;
+	struct app_entry *app;
+	const char *service;
+	json_t *replicas;
+	int r = parse(text, length, &document, &err);
+
+	if (r == 0)
+		r = json_need_string(document, "document", DIGEST_HEX_LENGTH, &digest, &err);
+	if (r == 0)
+		r = json_need_string(document, "in_force", DIGEST_HEX_LENGTH, &in_force, &err);
+	if (r < 0)
+		return r;
+	app = apps_take(controller, name);
+	if (!app)
+		return -ENOMEM;
+	(void)snprintf(app->document, sizeof(app->document), "%s", digest);
+	(void)snprintf(app->in_force, sizeof(app->in_force), "%s", in_force);
+	app->has_document = json_get_bool(document, "desired", false);
+	json_object_foreach(json_object_get(document, "scale"), service, replicas) {
+		if (json_integer_value(replicas) >= 0 &&
+		        json_integer_value(replicas) <= CONFIG_MAX_REPLICAS &&
+		        app_set_override(app, service, (uint32_t)json_integer_value(replicas)) < 0)
+			return -ENOMEM;
+	}
+	return load_kept(app, json_object_get(document, "kept"));
+}
+
+static int load_node(struct controller *controller, const char *name, const char *text, size_t length)
+{
+	struct baton_error err = { 0 };
+	struct fleet_node *node = fleet_take_node(controller, name);
+	int r = node ? assign_set_text(node, text, length, &err) : -ENOMEM;
+
+	if (r == 0)
+		controller_note_term(controller, node->term);
+	return r;
+}
+
+static const struct {
+	const char *start;
+	int (*load)(struct controller *controller, const char *name, const char *text, size_t length);
+} loaders[] = {
+	{ "controller", load_term },
+	{ APP_START, load_app },
+	{ NODE_START, load_node },
+};
+
+static void set_aside(struct controller *controller, const char *file, int error)
+{
+	char damaged[NAME_MAX];
+
+	log_error("journal: %s is damaged (%s) and set aside", file, strerrordesc_np(-error));
+	if ((size_t)snprintf(damaged, sizeof(damaged), "damaged.%s", file) >= sizeof(damaged))
+		return;
+	/* Kept for people; if even that fails, the next write replaces it. */
+	(void)renameat(controller->journal_fd, file, controller->journal_fd, damaged);
+}
+
+static int load_file(struct controller *controller, const char *file)
+{
+	char name[NAME_MAX + 1];
+	cleanup_free char *text = NULL;
+	size_t length = strlen(file);
+	size_t text_length;
+
+	if (length <= strlen(DOCUMENT_END) || strcmp(file + length - strlen(DOCUMENT_END), DOCUMENT_END) != 0)
+		return 0;
+	for (size_t i = 0; i < array_size(loaders); i++) {
+		size_t start = strlen(loaders[i].start);
+		int r;
+
+		if (strncmp(file, loaders[i].start, start) != 0)
+			continue;
+		(void)snprintf(name, sizeof(name), "%s", file + start);
+		name[length - start - strlen(DOCUMENT_END)] = '\0';
+		if (name[0] != '\0' && !topic_name_valid(name))
+			return 0;
+		r = file_read_at(
+		        controller->journal_fd, file, CONFIG_MAX_DOCUMENT_BYTES, &text, &text_length);
+		if (r == 0)
+			r = loaders[i].load(controller, name, text, text_length);
+		if (r < 0 && r != -ENOMEM)
+			set_aside(controller, file, r);
+		return r == -ENOMEM ? r : 0;
+	}
+	return 0;
+}
+
+int journal_load(struct controller *controller, struct baton_error *err)
+{
+	int fd = openat(controller->journal_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_dir DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!directory) {
+		int code = errno;
+
+		close_fd(&fd);
+		return error_errno(err, code, "cannot read the controller's journal");
+	}
+	while ((entry = readdir(directory))) {
+		/* Hidden files are temporaries that a power cut left; the next write of their target takes
+		 * them. */
+		if (entry->d_name[0] != '.' && load_file(controller, entry->d_name) < 0)
+			return error_set(err, ENOMEM, "no room for the documents of the journal");
+	}
+	return 0;
+}

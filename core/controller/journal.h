@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller's own copy of what a broker may forget. One file a document in one directory:
+ * controller.json (the term), app.NAME.json, node.NAME.json (the assignment as published),
+ * revision.NAME.DIGEST. A changed document is one atomic durable write, made after the messages of the same
+ * turn are on their way.
+ */
+#ifndef BATON_CONTROLLER_JOURNAL_H
+#define BATON_CONTROLLER_JOURNAL_H
+
+#include "core/controller/controller-priv.h"
+
+/* Fills nodes, apps and highest_term. 0, -ENOMEM, or the failure to read the directory. */
+int journal_load(struct controller *controller, struct baton_error *err);
+
+/* Durable when it returns 0. */
+int journal_write_term(struct controller *controller, int64_t term);
+
+/* Writes every document that is marked. What fails is logged, stays marked, and is tried again with the next
+ * one. */
+void journal_flush(struct controller *controller);
+
+int journal_write_revision(
+        struct controller *controller, const char *app, const char *digest, const char *bytes, size_t length);
+int journal_read_revision(struct controller *controller, const char *app, const char *digest,
+        char **ret_bytes, size_t *ret_length);
+void journal_remove_revision(struct controller *controller, const char *app, const char *digest);
+void journal_remove_app(struct controller *controller, const char *app);
+void journal_remove_node(struct controller *controller, const char *node);
+
+#endif

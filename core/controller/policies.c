@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/controller/policies.h"
+
+#include <baton/kconfig.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/clock.h"
+#include "core/base/json.h"
+#include "core/base/strv.h"
+
+#define TYPE_PLACEMENT "placement"
+#define SPREAD         "spread"
+
+struct published {
+	char name[NAME_SIZE]; /* first: key of the table */
+	char *source;
+	size_t length;
+	char digest[DIGEST_HEX_SIZE];
+	struct policy *policy; /* NULL: not loaded, or out */
+	unsigned failures;     /* since the last source */
+	struct baton_error error;
+	bool rejected;
+	bool seen; /* since the last connect */
+};
+
+struct builtin {
+	char name[NAME_SIZE]; /* first: key of the table */
+	struct policy *policy;
+};
+
+struct policies {
+	struct table published;
+	struct table builtins;
+	char **stale; /* names with a retained status and, so far, no policy */
+};
+
+int policies_new(struct policies **ret_policies)
+{
+	struct policies *policies = calloc(1, sizeof(*policies));
+
+	if (!policies)
+		return -ENOMEM;
+	policies->published.max = CONFIG_POLICIES_MAX;
+	policies->builtins.max = CONFIG_POLICIES_MAX;
+	*ret_policies = policies;
+	return 0;
+}
+
+static void published_free(struct published *entry)
+{
+	policy_free(entry->policy);
+	free(entry->source);
+	free(entry);
+}
+
+void policies_free(struct policies *policies)
+{
+	if (!policies)
+		return;
+	TABLE_FOREACH(struct published, entry, &policies->published)
+		published_free(entry);
+	TABLE_FOREACH(struct builtin, builtin, &policies->builtins) {
+		policy_free(builtin->policy);
+		free(builtin);
+	}
+	free(policies->published.items);
+	free(policies->builtins.items);
+	strv_free(policies->stale);
+	free(policies);
+}
+
+static void show(struct controller *controller, const char *type, const char *name, const char *state,
+        const char *digest, const char *reason, const char *limit)
+{
+	char since[CLOCK_TEXT_SIZE];
+	cleanup_json json_t *document = NULL;
+	cleanup_json json_t *errors = json_array();
+	cleanup_free char *text = NULL;
+
+	clock_format(clock_wall_ms(), since);
+	if (reason && json_array_append_new(errors, json_pack("{s:s, s:s, s:s*}", "path", "$", "reason",
+	                                                    reason, "limit", limit)) < 0)
+		return;
+	document = json_pack("{s:s, s:s, s:s, s:s?, s:O, s:s}", "policy", name, "type", type, "state", state,
+	        "digest", digest, "errors", errors, "since", since);
+	text = document ? json_text(document) : NULL;
+	/* Offline: every verdict is given anew when the policies have been replayed. */
+	if (text)
+		(void)controller_retain(controller, TOPIC_POLICY_STATUS, type, name, text, strlen(text));
+}
+
+static void show_entry(struct controller *controller, const struct published *entry)
+{
+	const char *state = "active";
+
+	if (entry->rejected)
+		state = "rejected";
+	else if (entry->failures >= CONFIG_POLICY_FAILURES_MAX)
+		state = "failed";
+	else if (entry->failures > 0)
+		state = "failing";
+	show(controller, TYPE_PLACEMENT, entry->name, state, entry->digest,
+	        entry->error.code ? entry->error.message : NULL, NULL);
+}
+
+static void load(struct published *entry)
+{
+	struct baton_error err = { 0 };
+
+	policy_free(steal_ptr(entry->policy));
+	entry->rejected = policy_load(entry->name, entry->source, entry->length, policy_default_limits(),
+	                          &entry->policy, &err) < 0;
+	if (entry->rejected)
+		entry->error = err;
+}
+
+static void remove_policy(struct controller *controller, const char *name)
+{
+	struct published *entry = table_find(&controller->policies->published, name);
+
+	if (entry) {
+		table_remove(&controller->policies->published, name);
+		published_free(entry);
+	}
+	if (controller->synced)
+		(void)controller_retain(controller, TOPIC_POLICY_STATUS, TYPE_PLACEMENT, name, "", 0);
+}
+
+static struct published *take_entry(struct controller *controller, const char *name)
+{
+	struct published *entry = table_find(&controller->policies->published, name);
+
+	if (entry)
+		return entry;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return NULL;
+	(void)snprintf(entry->name, sizeof(entry->name), "%.63s", name);
+	if (table_add(&controller->policies->published, entry) < 0) {
+		free(entry);
+		return NULL;
+	}
+	return entry;
+}
+
+static void replace_policy(
+        struct controller *controller, const char *name, const struct session_message *message)
+{
+	struct published *entry = take_entry(controller, name);
+	char digest[DIGEST_HEX_SIZE];
+	char limit[32];
+	char *source;
+
+	(void)snprintf(limit, sizeof(limit), "%d policies", CONFIG_POLICIES_MAX);
+	if (!entry) {
+		show(controller, TYPE_PLACEMENT, name, "rejected", NULL,
+		        "the fleet has no room for another policy", limit);
+		return;
+	}
+	entry->seen = true;
+	if (digest_sha256(message->payload, message->length, digest) < 0)
+		return;
+	if (strcmp(digest, entry->digest) == 0)
+		return; /* the same again: what it did so far still counts */
+	source = bytes_copy(message->payload, message->length);
+	if (!source)
+		return;
+	free(entry->source);
+	entry->source = source;
+	entry->length = message->length;
+	memcpy(entry->digest, digest, sizeof(digest));
+	entry->failures = 0;
+	entry->error = (struct baton_error){ 0 };
+	load(entry);
+	if (controller->synced) {
+		show_entry(controller, entry);
+		event_emit(controller, entry->rejected ? "policy.rejected" : "policy.accepted", NULL,
+		        "%s: %.200s", name,
+		        entry->rejected ? entry->error.message : "in use from the next placement on");
+	}
+	apps_mark_unplaced(controller);
+}
+
+static void status_message(
+        struct controller *controller, const char *name, const struct session_message *message)
+{
+	if (controller->synced || message->length == 0 || strv_length(controller->policies->stale) >= 256)
+		return;
+	/* Without memory the old status stays; it is cleaned up at the next start. */
+	(void)strv_append(&controller->policies->stale, name);
+}
+
+void policies_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message)
+{
+	bool is_placement = strcmp(topic->first, TYPE_PLACEMENT) == 0;
+	char limit[32];
+
+	if (!topic_name_valid(topic->first) || !topic_name_valid(topic->second)) {
+		event_bad_payload(
+		        controller, message->topic, "$", "the topic has no valid name of a policy", NULL);
+		return;
+	}
+	(void)snprintf(limit, sizeof(limit), "%d bytes", CONFIG_POLICY_SOURCE_MAX);
+	if (topic->kind == TOPIC_POLICY_STATUS && is_placement)
+		status_message(controller, topic->second, message);
+	else if (topic->kind == TOPIC_POLICY_STATUS)
+		return;
+	else if (!is_placement && message->length > 0)
+		show(controller, topic->first, topic->second, "rejected", NULL,
+		        "policies of this type are not supported yet; known: placement", NULL);
+	else if (!is_placement)
+		(void)controller_retain(controller, TOPIC_POLICY_STATUS, topic->first, topic->second, "", 0);
+	else if (message->too_large || message->length > CONFIG_POLICY_SOURCE_MAX)
+		show(controller, TYPE_PLACEMENT, topic->second, "rejected", NULL, "policy is too large",
+		        limit);
+	else if (message->length == 0)
+		remove_policy(controller, topic->second);
+	else
+		replace_policy(controller, topic->second, message);
+}
+
+void policies_connected(struct controller *controller)
+{
+	TABLE_FOREACH(struct published, entry, &controller->policies->published)
+		entry->seen = false;
+	strv_free(steal_ptr(controller->policies->stale));
+}
+
+void policies_synced(struct controller *controller)
+{
+	struct policies *policies = controller->policies;
+
+	for (size_t i = policies->published.count; i-- > 0;) {
+		struct published *entry = policies->published.items[i];
+
+		if (entry->seen)
+			show_entry(controller, entry);
+		else
+			remove_policy(controller, entry->name);
+	}
+	STRV_FOREACH(name, policies->stale) {
+		if (!table_find(&policies->published, *name))
+			remove_policy(controller, *name);
+	}
+	strv_free(steal_ptr(policies->stale));
+}
+
+static int score_in_c(void *arg, const struct policy_node *node, const struct policy_service *service,
+        uint64_t seed, double *ret_score, struct baton_error *err)
+{
+	(void)arg;
+	(void)service;
+	(void)seed;
+	(void)err;
+	*ret_score = -(double)node->instances_of_service * 1000 - (double)node->instances;
+	return 0;
+}
+
+static int filter_in_lua(void *arg, const struct policy_node *node, const struct policy_service *service,
+        uint64_t seed, bool *ret_fits, struct baton_error *err)
+{
+	return policy_filter(arg, node, service, seed, ret_fits, err);
+}
+
+static int score_in_lua(void *arg, const struct policy_node *node, const struct policy_service *service,
+        uint64_t seed, double *ret_score, struct baton_error *err)
+{
+	return policy_score(arg, node, service, seed, ret_score, err);
+}
+
+static struct policy *published_policy(struct controller *controller, const char *name)
+{
+	struct published *entry = table_find(&controller->policies->published, name);
+
+	if (!entry || entry->rejected || entry->failures >= CONFIG_POLICY_FAILURES_MAX)
+		return NULL;
+	if (!entry->policy) /* it failed before and has another try: the state after a failure is not reused
+	                     */
+		load(entry);
+	return entry->policy;
+}
+
+static struct policy *builtin_policy(struct controller *controller, const char *name)
+{
+	struct builtin *builtin = table_find(&controller->policies->builtins, name);
+	struct baton_error err = { 0 };
+	size_t length;
+	const char *source = policy_builtin(name, &length);
+
+	if (!source)
+		return NULL;
+	if (!builtin) {
+		builtin = calloc(1, sizeof(*builtin));
+		if (!builtin)
+			return NULL;
+		(void)snprintf(builtin->name, sizeof(builtin->name), "%.63s", name);
+		if (table_add(&controller->policies->builtins, builtin) < 0) {
+			free(builtin);
+			return NULL;
+		}
+	}
+	/* Can only fail for want of memory or time: the next level takes over. */
+	if (!builtin->policy)
+		(void)policy_load(name, source, length, policy_default_limits(), &builtin->policy, &err);
+	return builtin->policy;
+}
+
+bool policies_scorer(
+        struct controller *controller, const char *name, enum policy_level level, struct scorer *ret_scorer)
+{
+	struct policy *policy = NULL;
+
+	switch (level) {
+	case POLICY_PUBLISHED: policy = published_policy(controller, name); break;
+	case POLICY_BUILTIN: policy = builtin_policy(controller, name); break;
+	case POLICY_SPREAD: policy = builtin_policy(controller, SPREAD); break;
+	default: *ret_scorer = (struct scorer){ .score = score_in_c }; return true;
+	}
+	*ret_scorer = (struct scorer){ filter_in_lua, score_in_lua, policy };
+	return policy != NULL;
+}
+
+void policies_failed(struct controller *controller, const char *name, enum policy_level level,
+        const struct baton_error *err)
+{
+	struct published *entry;
+	struct builtin *builtin;
+
+	if (level != POLICY_PUBLISHED) {
+		builtin =
+		        table_find(&controller->policies->builtins, level == POLICY_BUILTIN ? name : SPREAD);
+		if (builtin)
+			policy_free(steal_ptr(builtin->policy));
+		return;
+	}
+	entry = table_find(&controller->policies->published, name);
+	if (!entry)
+		return;
+	policy_free(steal_ptr(entry->policy));
+	entry->failures++;
+	entry->error = *err;
+	show_entry(controller, entry);
+	event_emit(controller, "policy.failed", NULL, "%s: %.300s", name, err->message);
+}
+
+void policies_note(struct controller *controller, const char *name, char text[static REASON_SIZE])
+{
+	const struct published *entry = table_find(&controller->policies->published, name);
+	size_t length;
+
+	text[0] = '\0';
+	if (entry && entry->error.code)
+		(void)snprintf(text, REASON_SIZE, "policy %s %s, the built-in %s is used: %.200s", name,
+		        entry->rejected ? "was rejected" : "failed",
+		        policy_builtin(name, &length) ? name : SPREAD, entry->error.message);
+	else if (!entry && !policy_builtin(name, &length))
+		(void)snprintf(
+		        text, REASON_SIZE, "policy %s is not known, the built-in spread is used", name);
+}
