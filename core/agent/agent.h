@@ -17,7 +17,8 @@
 
 struct agent;
 
-/* What the agent needs from outside. None of these may call back into the agent. */
+/* What the agent needs from outside. None of these may call back into the agent, except that `refused` may
+ * call agent_stop. */
 struct agent_handler {
 	/* Semantics and errors of session_publish; -ENOTCONN is expected while offline, and retained state is
 	 * published again after the next `connected`. */
