@@ -138,7 +138,7 @@ static int find_choice(const struct place *place, unsigned *ret_index, struct ba
 static int read_text(const struct place *place, void *slot, struct baton_error *err)
 {
 	const char *text = config_setting_get_string(place->setting);
-	unsigned index;
+	unsigned index = 0;
 	int r = place->key->choices ? find_choice(place, &index, err) : check_text(place, text, err);
 
 	if (r < 0)
@@ -148,7 +148,7 @@ static int read_text(const struct place *place, void *slot, struct baton_error *
 
 static int read_enum(const struct place *place, void *slot, struct baton_error *err)
 {
-	unsigned index;
+	unsigned index = 0;
 	int r = find_choice(place, &index, err);
 
 	if (r < 0)
@@ -297,7 +297,7 @@ static int default_node_name(struct config *config)
 {
 	char name[64] = "";
 
-	if (config->node.name[0] != '\0')
+	if (config->node.name && config->node.name[0] != '\0')
 		return 0;
 	if (gethostname(name, sizeof(name) - 1) < 0)
 		return -errno;
@@ -437,7 +437,7 @@ int config_user(const struct config *config, uint32_t *ret_uid, uint32_t *ret_gi
 	cleanup_free char *buffer = NULL;
 	struct passwd entry;
 	struct passwd *found = NULL;
-	uint32_t uid;
+	uint32_t uid = 0;
 	uint32_t gid;
 	int r = parse_uid(config->user, &uid);
 

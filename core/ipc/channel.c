@@ -34,7 +34,7 @@ struct channel {
 	struct event *writable;
 	const struct channel_handler *handler;
 	void *arg;
-	STAILQ_HEAD(, waiting) queue;
+	STAILQ_HEAD(waiting_queue, waiting) queue;
 	size_t n_waiting;
 	size_t waiting_bytes;
 	struct buf scratch;

@@ -283,7 +283,7 @@ static int decode_number(
 {
 	bool narrow = field->type == FIELD_U32 || field->type == FIELD_I32;
 	uint64_t wide = 0;
-	uint32_t half;
+	uint32_t half = 0;
 
 	if (value->left != (narrow ? sizeof(half) : sizeof(wide)))
 		return bad(err, field, "wrong size of a number");

@@ -185,26 +185,23 @@ struct header {
 	uint32_t sequence;
 };
 
-static const struct type *find_type(uint32_t number)
+/* NULL: there is no such type, or it has a sequence number where it must not, or none where it must. */
+static const struct type *check_header(const struct header *header, struct baton_error *err)
 {
+	const struct type *type = NULL;
+
 	for (size_t i = 0; i < array_size(type_table); i++) {
-		if (type_table[i].type == number)
-			return &type_table[i];
+		if (type_table[i].type == header->type)
+			type = &type_table[i];
 	}
-	return NULL;
-}
-
-/* Whether there is such a type and it has a sequence number or not as it must. */
-static int check_header(const struct header *header, struct baton_error *err)
-{
-	const struct type *type = find_type(header->type);
-
 	if (!type)
-		return error_set(err, EINVAL, "unknown message type %u", header->type);
-	if (type->numbered != (header->sequence != 0))
-		return error_set(err, EINVAL, "message of type %u with sequence number %u", header->type,
+		(void)error_set(err, EINVAL, "unknown message type %u", header->type);
+	else if (type->numbered != (header->sequence != 0))
+		(void)error_set(err, EINVAL, "message of type %u with sequence number %u", header->type,
 		        header->sequence);
-	return 0;
+	else
+		return type;
+	return NULL;
 }
 
 void ipc_message_release(struct ipc_message *message)
@@ -223,16 +220,17 @@ void ipc_message_release(struct ipc_message *message)
 int ipc_message_encode(const struct ipc_message *message, struct buf *out)
 {
 	struct header header = { .type = message->type, .sequence = message->sequence };
+	const struct type *type = check_header(&header, NULL);
 	size_t start = out->length;
-	int r = check_header(&header, NULL);
+	int r;
 
-	if (r < 0)
-		return r;
+	if (!type)
+		return -EINVAL;
 	header = (struct header){ .type = htole32(header.type), .sequence = htole32(header.sequence) };
 	r = buf_append(out, &header, sizeof(header));
 	if (r == 0)
 		r = codec_encode(&message_record, ON(message->type), message, out);
-	if (r == 0 && out->length - start > find_type(message->type)->max)
+	if (r == 0 && out->length - start > type->max)
 		r = -EMSGSIZE;
 	if (r < 0)
 		out->length = start;
@@ -243,6 +241,7 @@ int ipc_message_decode(
         const void *data, size_t length, struct ipc_message *ret_message, struct baton_error *err)
 {
 	struct ipc_message message = { 0 };
+	const struct type *type;
 	struct header header;
 	int r;
 
@@ -250,11 +249,11 @@ int ipc_message_decode(
 		return error_set(err, EINVAL, "message of %zu bytes", length);
 	memcpy(&header, data, sizeof(header));
 	header = (struct header){ .type = le32toh(header.type), .sequence = le32toh(header.sequence) };
-	r = check_header(&header, err);
-	if (r == 0 && length > find_type(header.type)->max)
-		r = error_set(err, EINVAL, "message of type %u of %zu bytes", header.type, length);
-	if (r < 0)
-		return r;
+	type = check_header(&header, err);
+	if (!type)
+		return -EINVAL;
+	if (length > type->max)
+		return error_set(err, EINVAL, "message of type %u of %zu bytes", header.type, length);
 	r = codec_decode(&message_record, ON(header.type), (const char *)data + sizeof(header),
 	        length - sizeof(header), &message, err);
 	if (r < 0) {

@@ -174,7 +174,7 @@ static const struct {
 } wrong_table[] = {
 	{ "\nprefix = ", ":2: syntax error" },
 	{ "\n\nprefx = \"a\";", ":3: prefx: unknown key, did you mean \"prefix\"?" },
-	{ "node: {\n nmae = \"a\";\n};", ":2: node.nmae: unknown key, did you mean \"node.name\"?" },
+	{ "node: {\n nome = \"a\";\n};", ":2: node.nome: unknown key, did you mean \"node.name\"?" },
 	{ "port = 1;", ":1: port: unknown key, did you mean \"broker.port\"?" },
 	{ "completely_different_thing = 1;", ":1: completely_different_thing: unknown key" },
 	{ "brokr: { port = 1; };", ":1: brokr: unknown key" },
