@@ -48,15 +48,18 @@ static const struct {
 	{ RLIMIT_CPU, CONFIG_IMAGE_IMPORT_DEADLINE_S },
 };
 
-/* Names that an architecture does not have are passed over: 32-bit ARM has the ones ending in 64 and 32. */
+/*
+ * Names that an architecture does not have are passed over: 32-bit ARM has the ones ending in 64 and 32.
+ * sigaltstack is only for the sanitizers, and harmless.
+ */
 static const char *const allowed_calls[] = { "brk", "clock_gettime", "clock_gettime64", "close", "exit",
 	"exit_group", "fadvise64", "fadvise64_64", "arm_fadvise64_64", "fchmod", "fchown", "fchown32",
 	"fchownat", "fcntl", "fcntl64", "fsetxattr", "fstat", "fstat64", "fstatat64", "ftruncate",
 	"ftruncate64", "futex", "futex_time64", "getdents64", "getpid", "getrandom", "gettid", "linkat",
 	"lseek", "_llseek", "madvise", "mkdirat", "mknodat", "mremap", "munmap", "newfstatat", "openat",
 	"openat2", "pread64", "pwrite64", "read", "restart_syscall", "rt_sigprocmask", "rt_sigreturn",
-	"sched_yield", "statx", "symlinkat", "ugetrlimit", "unlinkat", "utimensat", "utimensat_time64",
-	"write" };
+	"sched_yield", "sigaltstack", "statx", "symlinkat", "ugetrlimit", "unlinkat", "utimensat",
+	"utimensat_time64", "write" };
 
 /* Memory may be mapped, but never as code. */
 static const char *const mapping_calls[] = { "mmap", "mmap2", "mprotect" };
