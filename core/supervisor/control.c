@@ -59,7 +59,8 @@ static void on_message(void *arg, struct ipc_message *message)
 	supervisor_message(control->spec->supervisor, message);
 }
 
-/* At its end the exit follows by itself; after a broken message, or when it does not read, it has to be made to. */
+/* At its end the exit follows by itself; after a broken message, or when it does not read, it has to be made
+ * to. */
 static void on_closed(void *arg, const char *reason)
 {
 	struct control *control = arg;
