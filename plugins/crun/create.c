@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create: "crun create", then a pidfd for the process that it left. When crun fails or is killed, whatever is
+ * there of the container is deleted before the callback.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/files.h"
+#include "crun-priv.h"
+
+#define CLEANUP_MS   5000
+#define PID_FILE_MAX ((size_t)32)
+/* No container is called so: an id starts with a letter or digit. */
+#define PID_FILE    ".pid-"
+#define CONFIG_FILE ".config-"
+#define NAME_SIZE   (CRUN_ID_MAX + sizeof(CONFIG_FILE))
+/* glibc 2.36 has no name for it; linux/wait.h, since Linux 5.4 */
+#define WAIT_PIDFD ((idtype_t)3)
+
+static void file_name(char name[static NAME_SIZE], const char *prefix, const char *id)
+{
+	(void)snprintf(name, NAME_SIZE, "%s%s", prefix, id);
+}
+
+static int read_pid_file(const struct operation *operation, pid_t *ret_pid)
+{
+	cleanup_free char *text = NULL;
+	char name[NAME_SIZE];
+	char *end;
+	long pid;
+	int r;
+
+	file_name(name, PID_FILE, operation->id);
+	r = file_read_at(operation->crun->state_fd, name, PID_FILE_MAX, &text, NULL);
+	if (r < 0)
+		return r;
+	pid = text ? strtol(text, &end, 10) : 0;
+	if (pid <= 1 || pid > INT32_MAX)
+		return -EIO;
+	*ret_pid = (pid_t)pid;
+	return 0;
+}
+
+/*
+ * The number comes from a file, so it has to be proved. crun has ended, its child has come to this process
+ * (open() made it a subreaper), and a child's number is not given to anybody else before it is waited for: so
+ * a pidfd on which this process may wait is the container's.
+ */
+static int open_pidfd(pid_t pid, struct baton_error *err)
+{
+	cleanup_close int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	siginfo_t info = { 0 };
+
+	if (pidfd < 0)
+		return error_errno(err, errno, "process %d of the container", (int)pid);
+	if (waitid(WAIT_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return error_errno(
+		        err, errno, "process %d of the container is not a child of this process", (int)pid);
+	return steal_fd(&pidfd);
+}
+
+static void remove_files(const struct operation *operation)
+{
+	char name[NAME_SIZE];
+
+	file_name(name, PID_FILE, operation->id);
+	(void)unlinkat(operation->crun->state_fd, name, 0); /* ENOENT: crun did not get so far */
+	file_name(name, CONFIG_FILE, operation->id);
+	(void)unlinkat(operation->crun->state_fd, name, 0); /* ENOENT: the bundle's own was used */
+}
+
+static void on_cleaned(void *arg, const struct command_result *result)
+{
+	struct operation *operation = arg;
+
+	(void)result; /* the first failure is told */
+	command_free(steal_ptr(operation->command));
+	/* What crun cannot read it does not delete, and the id would be in use for ever. */
+	(void)tree_remove_at(operation->crun->state_fd, operation->id);
+	operation_finish(operation);
+}
+
+/* Time for this comes on top of the deadline: a half-made container must not stay. */
+static void fail(struct operation *operation)
+{
+	static const char *const force[] = { "--force", NULL };
+	struct baton_error first = operation->err;
+	struct baton_error none;
+	int r;
+
+	remove_files(operation);
+	if (container_exists(operation->crun, operation->id, &none) < 0) {
+		operation_finish(operation);
+		return;
+	}
+	operation->deadline += CLEANUP_MS;
+	r = operation_run(operation, "delete", force, on_cleaned);
+	operation->err = first;
+	if (r < 0)
+		operation_finish(operation);
+}
+
+static int keep_log(struct operation *operation)
+{
+	struct created *created = calloc(1, sizeof(*created));
+
+	if (!created)
+		return error_set(&operation->err, ENOMEM, "out of memory");
+	memcpy(created->id, operation->id, sizeof(created->id));
+	created->log_fd = steal_fd(&operation->log_fd);
+	created->next = operation->crun->created;
+	operation->crun->created = created;
+	return 0;
+}
+
+static void on_created(void *arg, const struct command_result *result)
+{
+	struct operation *operation = arg;
+	baton_created_fn done = operation->created;
+	void *done_arg = operation->arg;
+	cleanup_close int pidfd = -1;
+	pid_t pid = 0;
+	int r;
+
+	operation->log_fd = command_take_log(operation->command);
+	r = operation_result(operation, "create", result);
+	if (r == 0) {
+		r = read_pid_file(operation, &pid);
+		if (r < 0)
+			(void)error_errno(&operation->err, -r, "crun create: pid file");
+	}
+	if (r == 0)
+		r = pidfd = open_pidfd(pid, &operation->err);
+	if (r >= 0)
+		r = keep_log(operation);
+	if (r < 0) {
+		fail(operation);
+		return;
+	}
+	remove_files(operation);
+	operation_free(operation);
+	done(done_arg, NULL, (int32_t)pid, steal_fd(&pidfd));
+}
+
+/* A host of an older minor version may not know the members at the end. */
+static struct baton_create complete(const struct baton_create *request)
+{
+	struct baton_create whole = { .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .netns_fd = -1 };
+	size_t size = request->struct_size < sizeof(whole) ? request->struct_size : sizeof(whole);
+
+	memcpy(&whole, request, size);
+	return whole;
+}
+
+/* No operation but one that is on the list of operations already knows the id. */
+static bool being_created(const struct crun *crun, const struct operation *self)
+{
+	for (const struct operation *other = crun->operations; other; other = other->next) {
+		if (other != self && other->created && strcmp(other->id, self->id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int check(const struct operation *operation, const struct baton_create *request, struct baton_error *err)
+{
+	struct baton_error none;
+	char path[4096];
+
+	if (!request->bundle || request->bundle[0] != '/')
+		return error_set(err, EINVAL, "the bundle must be an absolute path");
+	if (being_created(operation->crun, operation) ||
+	        container_exists(operation->crun, operation->id, &none) != -ENOENT)
+		return error_set(err, EEXIST, "there is a container %s already", operation->id);
+	/* crun would ask for it only after it has made a directory for the container. */
+	if ((size_t)snprintf(path, sizeof(path), "%s/config.json", request->bundle) >= sizeof(path))
+		return error_set(err, ENAMETOOLONG, "bundle %.64s...", request->bundle);
+	return access(path, R_OK) < 0 ? error_errno(err, errno, "bundle: %s", path) : 0;
+}
+
+static int run(struct operation *operation, const struct baton_create *request)
+{
+	const struct crun *crun = operation->crun;
+	struct command_spec spec = {
+		.stdio = { request->stdin_fd, request->stdout_fd, request->stderr_fd },
+		.hide_unified = crun->hide_unified,
+		.cgroup = request->cgroup,
+		.netns_fd = request->netns_fd,
+		.done = on_created,
+	};
+	char pid_name[NAME_SIZE];
+	char config_name[NAME_SIZE];
+	cleanup_free char *pid_path = NULL;
+	cleanup_free char *config_path = NULL;
+	const char *arguments[] = { "--bundle", request->bundle, "--pid-file", NULL, NULL, NULL, NULL };
+
+	file_name(pid_name, PID_FILE, operation->id);
+	file_name(config_name, CONFIG_FILE, operation->id);
+	if (asprintf(&pid_path, "%s/%s", crun->state_dir, pid_name) < 0 ||
+	        asprintf(&config_path, "%s/%s", crun->state_dir, config_name) < 0)
+		return error_set(&operation->err, ENOMEM, "out of memory");
+	arguments[3] = pid_path;
+	if (request->netns_fd >= 0) {
+		int r = config_without_network(
+		        request->bundle, crun->state_fd, config_name, &operation->err);
+
+		if (r < 0)
+			return r;
+		arguments[4] = "--config";
+		arguments[5] = config_path;
+	}
+	return operation_run_spec(operation, "create", arguments, &spec);
+}
+
+int verb_create(void *plugin, const struct baton_create *request, uint32_t deadline_ms, baton_created_fn done,
+        void *arg, struct baton_runtime_error *error)
+{
+	const struct baton_create whole = complete(request);
+	struct baton_error err;
+	struct operation *operation = operation_new(plugin, whole.id ? whole.id : "", deadline_ms, arg, &err);
+	int r = operation ? 0 : -err.code;
+
+	if (r == 0) {
+		operation->created = done;
+		r = check(operation, &whole, &err);
+	}
+	if (r == 0) {
+		r = run(operation, &whole);
+		if (r < 0) {
+			err = operation->err;
+			remove_files(operation);
+		}
+	}
+	if (r < 0) {
+		*error = runtime_error(&err);
+		operation_free(operation);
+		return -error->code;
+	}
+	return 0;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the crun plugin share. */
+#ifndef BATON_CRUN_PRIV_H
+#define BATON_CRUN_PRIV_H
+
+#include <baton/runtime.h>
+#include <stdint.h>
+
+#include "command.h"
+#include "core/base/error.h"
+
+#define CRUN_ID_MAX 128
+
+struct crun {
+	const struct baton_host *host;
+	const char *path;      /* of the binary */
+	const char *state_dir; /* crun's --root */
+	int state_fd;
+	bool hide_unified;
+	struct operation *operations; /* verbs that have not called back yet */
+	struct created *created;      /* containers that wait for start */
+};
+
+/*
+ * One verb. It runs crun once or several times, one after the other, and calls back when the last one has
+ * ended.
+ */
+struct operation {
+	struct operation *next;
+	struct crun *crun;
+	char id[CRUN_ID_MAX + 1];
+	int64_t deadline; /* of the boot clock, ms */
+	struct command *command;
+	struct baton_watch *watch; /* start: on log_fd */
+	struct baton_timer *timer; /* start: the deadline of that */
+	int log_fd;
+	char log[512];
+	int signal;             /* kill */
+	struct baton_error err; /* the first failure */
+	baton_created_fn created;
+	baton_done_fn done;
+	baton_state_fn state;
+	void *arg;
+};
+
+/* A container's log pipe between create and start: at its end when the container's execve(2) has
+ * succeeded. */
+struct created {
+	struct created *next;
+	char id[CRUN_ID_MAX + 1];
+	int log_fd;
+};
+
+/* ---- operation.c ---- */
+
+/* Checks `id` and adds an operation; NULL with the reason in err. */
+struct operation *operation_new(
+        struct crun *crun, const char *id, uint32_t deadline_ms, void *arg, struct baton_error *err);
+void operation_free(struct operation *operation);
+
+/* Milliseconds that are left, at least 1. */
+uint32_t operation_left(const struct operation *operation);
+
+/* Runs "crun --root STATE_DIR ... VERB ARGUMENTS ID". `arguments` is NULL-terminated, or NULL for none. */
+int operation_run(struct operation *operation, const char *verb, const char *const *arguments,
+        command_done_fn done);
+
+/* As operation_run with stdio, cgroup, netns_fd and hide_unified of `spec`; the rest of it is filled in. */
+int operation_run_spec(struct operation *operation, const char *verb, const char *const *arguments,
+        struct command_spec *spec);
+
+/* Frees the command that called back, and keeps what went wrong in operation->err. 0 or negative errno. */
+int operation_result(
+        struct operation *operation, const char *verb, const struct command_result *result);
+
+/* Frees the operation and calls back: with operation->err if its code is set, else with success. */
+void operation_finish(struct operation *operation);
+
+/* -ENOENT with err unless crun has such a container. */
+int container_exists(const struct crun *crun, const char *id, struct baton_error *err);
+
+/* Hands over the log pipe of a created container, or -1. */
+int created_take(struct crun *crun, const char *id);
+
+/* err, which has a code, as the boundary's record. */
+struct baton_runtime_error runtime_error(const struct baton_error *err);
+
+/* ---- state.c ---- */
+
+/* Reads what "crun state" printed. 0 or negative errno. */
+int state_parse(const char *text, enum baton_state *ret_state, int32_t *ret_pid, struct baton_error *err);
+
+/* ---- config.c ---- */
+
+/* Writes `bundle`'s config.json without its network namespace to state_fd/name: the caller enters one. */
+int config_without_network(const char *bundle, int state_fd, const char *name, struct baton_error *err);
+
+/* ---- the verbs: create.c, start.c, verbs.c ---- */
+
+int verb_create(void *plugin, const struct baton_create *request, uint32_t deadline_ms, baton_created_fn done,
+        void *arg, struct baton_runtime_error *error);
+int verb_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
+        struct baton_runtime_error *error);
+int verb_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_fn done, void *arg,
+        struct baton_runtime_error *error);
+int verb_kill(void *plugin, const char *id, int32_t signal, uint32_t deadline_ms, baton_done_fn done,
+        void *arg, struct baton_runtime_error *error);
+int verb_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
+        struct baton_runtime_error *error);
+
+#endif

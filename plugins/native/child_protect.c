@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Masked and read-only paths (config-linux.md). */
+#include "plugins/native/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/files.h"
+
+/* One empty, read-only directory covers all masked ones. */
+static int make_empty_directory(void)
+{
+	cleanup_close int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	int fd;
+
+	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", "2", 0) < 0 ||
+	        fsconfig(context, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
+	        fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	fd = fsmount(context, FSMOUNT_CLOEXEC,
+	        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The host's node, checked: what the image has at that path counts for nothing (CVE-2025-31133). */
+static int open_null(void)
+{
+	cleanup_close int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
+		return -ENODEV;
+	return steal_fd(&fd);
+}
+
+static int cover(int source_fd, int target_fd)
+{
+	cleanup_close int tree =
+	        open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	if (tree < 0)
+		return -errno;
+	return move_mount(tree, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+	               ? -errno
+	               : 0;
+}
+
+static int mask(int root_fd, const char *path, int empty_fd, int null_fd)
+{
+	cleanup_close int target = file_open_in_root(root_fd, path, O_PATH, 0);
+	struct stat status;
+
+	if (target == -ENOENT || target == -ENOTDIR)
+		return 0; /* this kernel does not have it */
+	if (target < 0)
+		return target;
+	if (fstat(target, &status) < 0)
+		return -errno;
+	return cover(S_ISDIR(status.st_mode) ? empty_fd : null_fd, target);
+}
+
+static int make_read_only(int root_fd, const char *path)
+{
+	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
+	cleanup_close int target = file_open_in_root(root_fd, path, O_PATH, 0);
+	cleanup_close int tree = -1;
+
+	if (target == -ENOENT || target == -ENOTDIR)
+		return 0;
+	if (target < 0)
+		return target;
+	tree = open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	if (tree < 0 ||
+	        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &read_only, sizeof(read_only)) < 0)
+		return -errno;
+	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+	               ? -errno
+	               : 0;
+}
+
+int child_protect(const struct spec *spec, int root_fd, struct baton_error *err)
+{
+	cleanup_close int empty_fd = -1;
+	cleanup_close int null_fd = -1;
+
+	if (spec->masked_paths[0]) {
+		empty_fd = make_empty_directory();
+		null_fd = open_null();
+		if (empty_fd < 0 || null_fd < 0)
+			return error_errno(
+			        err, empty_fd < 0 ? -empty_fd : -null_fd, "covers of masked paths");
+	}
+	for (char **path = spec->masked_paths; *path; path++) {
+		int r = mask(root_fd, *path, empty_fd, null_fd);
+
+		if (r < 0)
+			return error_errno(err, -r, "masking %s", *path);
+	}
+	for (char **path = spec->readonly_paths; *path; path++) {
+		int r = make_read_only(root_fd, *path);
+
+		if (r < 0)
+			return error_errno(err, -r, "read-only %s", *path);
+	}
+	return 0;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state, kill, delete: answers that the record and the process table know. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/process.h"
+#include "plugins/native/native-priv.h"
+
+void answer_free(struct answer *answer)
+{
+	struct answer **link = &answer->native->answers;
+	const struct baton_host *host = answer->native->host;
+
+	while (*link && *link != answer)
+		link = &(*link)->next;
+	if (*link)
+		*link = answer->next;
+	host->timer_free(host->host, answer->timer);
+	free(answer);
+}
+
+static void on_answer(void *arg)
+{
+	struct answer answer = *(struct answer *)arg;
+	const struct baton_runtime_error *error = answer.error.code ? &answer.error : NULL;
+
+	answer_free(arg);
+	if (answer.on_state)
+		answer.on_state(answer.arg, error, answer.state, answer.pid);
+	else
+		answer.done(answer.arg, error);
+}
+
+/* Takes a copy. 0 or -ENOMEM with *error set. */
+static int answer_later(struct native *native, const struct answer *answer, struct baton_runtime_error *error)
+{
+	struct answer *copy = malloc(sizeof(*copy));
+	struct baton_error err;
+
+	if (copy) {
+		*copy = *answer;
+		copy->native = native;
+		copy->timer = native->host->timer_add(native->host->host, 0, on_answer, copy);
+		if (copy->timer) {
+			copy->next = native->answers;
+			native->answers = copy;
+			return 0;
+		}
+		free(copy);
+	}
+	(void)error_set(&err, ENOMEM, "out of memory");
+	return native_error(error, &err);
+}
+
+/* A pidfd of the container's process if it runs, -1 if it has ended. The number alone is never trusted. */
+static int open_live(const struct state *state)
+{
+	unsigned long long start_time;
+	cleanup_close int fd = (int)syscall(SYS_pidfd_open, state->pid, 0);
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	if (fd < 0 || process_start_time(state->pid, &start_time) < 0 || start_time != state->start_time)
+		return -1;
+	/* Readable: it is a zombie that its parent has not waited for yet. */
+	return poll(&poll_fd, 1, 0) > 0 ? -1 : steal_fd(&fd);
+}
+
+static int find(struct native *native, const char *id, struct state *ret_state, struct baton_error *err)
+{
+	struct making *making = making_find(native, id);
+
+	if (making) {
+		*ret_state = making->state;
+		return 0;
+	}
+	if (!native_id_valid(id) || state_read(native->state_fd, id, ret_state) < 0)
+		return error_set(err, ENOENT, "no container %.150s", id);
+	return 0;
+}
+
+int native_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_fn done, void *arg,
+        struct baton_runtime_error *error)
+{
+	struct native *native = plugin;
+	struct answer answer = { .on_state = done, .arg = arg };
+	const struct making *making = making_find(native, id);
+	struct baton_error err;
+	struct state state;
+
+	(void)deadline_ms; /* nothing here waits */
+	if (find(native, id, &state, &err) < 0)
+		return native_error(error, &err);
+	cleanup_close int fd = open_live(&state);
+
+	answer.pid = fd < 0 ? 0 : state.pid;
+	if (fd < 0)
+		answer.state = BATON_STATE_STOPPED;
+	else if (making && !making->created)
+		answer.state = BATON_STATE_CREATING;
+	else
+		answer.state = state.started ? BATON_STATE_RUNNING : BATON_STATE_CREATED;
+	return answer_later(native, &answer, error);
+}
+
+int native_kill(void *plugin, const char *id, int32_t signal, uint32_t deadline_ms, baton_done_fn done,
+        void *arg, struct baton_runtime_error *error)
+{
+	struct native *native = plugin;
+	const struct answer answer = { .done = done, .arg = arg };
+	struct baton_error err;
+	struct state state;
+
+	(void)deadline_ms; /* nothing here waits */
+	if (find(native, id, &state, &err) < 0)
+		return native_error(error, &err);
+	cleanup_close int fd = open_live(&state);
+
+	if (fd < 0) {
+		(void)error_set(&err, ESRCH, "container %s is stopped", id);
+		return native_error(error, &err);
+	}
+	if (signal <= 0 || syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) < 0) {
+		(void)error_errno(
+		        &err, signal <= 0 ? EINVAL : errno, "signal %d to container %s", (int)signal, id);
+		return native_error(error, &err);
+	}
+	return answer_later(native, &answer, error);
+}
+
+int native_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
+        struct baton_runtime_error *error)
+{
+	struct native *native = plugin;
+	const struct answer answer = { .done = done, .arg = arg };
+	struct making *making = making_find(native, id);
+	struct baton_error err;
+	struct state state;
+	int r;
+
+	(void)deadline_ms; /* nothing here waits */
+	if (find(native, id, &state, &err) < 0)
+		return native_error(error, &err);
+	cleanup_close int fd = open_live(&state);
+
+	if (fd >= 0) {
+		(void)error_set(&err, EBUSY, "container %s runs", id);
+		return native_error(error, &err);
+	}
+	r = state_remove(native->state_fd, id);
+	if (r < 0 && r != -ENOENT) {
+		(void)error_errno(&err, -r, "record of %s", id);
+		return native_error(error, &err);
+	}
+	if (making)
+		making_free(making); /* it died between create and start; nobody waits for it */
+	return answer_later(native, &answer, error);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugins/native/seccomp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/files.h"
+
+#define FILE_NAME_SIZE 64
+#define ENTRIES_MAX    32 /* profiles in use at a time; the oldest goes */
+
+struct entry {
+	struct entry *next;
+	char name[FILE_NAME_SIZE];
+	struct sock_filter *filters;
+	struct sock_fprog program;
+};
+
+struct seccomp_cache {
+	int directory_fd;      /* -1: memory only */
+	struct entry *entries; /* newest first */
+};
+
+/* What the compiling child leaves in the shared memory before the filters. */
+struct result {
+	int32_t code; /* 0 or a positive errno */
+	uint32_t count;
+	char message[ERROR_MESSAGE_MAX];
+	struct sock_filter filters[BPF_MAXINSNS];
+};
+
+int seccomp_cache_new(const char *directory, struct seccomp_cache **ret_cache)
+{
+	struct seccomp_cache *cache = calloc(1, sizeof(*cache));
+
+	if (!cache)
+		return -ENOMEM;
+	/* Without the directory everything works, a little slower after each restart. */
+	cache->directory_fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	*ret_cache = cache;
+	return 0;
+}
+
+static void entry_free(struct entry *entry)
+{
+	free(entry->filters);
+	free(entry);
+}
+
+void seccomp_cache_free(struct seccomp_cache *cache)
+{
+	if (!cache)
+		return;
+	while (cache->entries) {
+		struct entry *entry = cache->entries;
+
+		cache->entries = entry->next;
+		entry_free(entry);
+	}
+	close_fd(&cache->directory_fd);
+	free(cache);
+}
+
+/* FNV-1a over two offsets, 128 bits in all: told apart are profiles of one administrator, not an attacker's.
+ */
+static void hash(uint64_t state[2], const char *data, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		state[0] = (state[0] ^ (unsigned char)data[i]) * UINT64_C(0x100000001b3);
+		state[1] = (state[1] ^ (unsigned char)~data[i]) * UINT64_C(0x100000001b3);
+	}
+}
+
+static int hash_piece(const char *data, size_t length, void *state)
+{
+	hash(state, data, length);
+	return 0;
+}
+
+/* Everything that decides the program: the profile, the library, the kernel's architecture. */
+static int entry_name(const json_t *profile, char name[static FILE_NAME_SIZE])
+{
+	const struct scmp_version *version = seccomp_version();
+	uint64_t state[2] = { UINT64_C(0xcbf29ce484222325), UINT64_C(0x84222325cbf29ce4) };
+	char text[192];
+	struct utsname system;
+
+	(void)uname(&system);
+	(void)snprintf(text, sizeof(text), "%u.%u.%u %s ", version->major, version->minor, version->micro,
+	        system.machine);
+	hash(state, text, strlen(text));
+	if (json_dump_callback(profile, hash_piece, state, JSON_COMPACT) < 0)
+		return -ENOMEM;
+	(void)snprintf(name, FILE_NAME_SIZE, "seccomp-%016" PRIx64 "%016" PRIx64 ".bpf", state[0], state[1]);
+	return 0;
+}
+
+static int add_entry(struct seccomp_cache *cache, const char *name, const struct sock_filter *filters,
+        size_t count, const struct sock_fprog **ret_program)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+	struct entry **last = &cache->entries;
+	size_t kept = 1;
+
+	if (entry)
+		entry->filters = calloc(count, sizeof(*filters));
+	if (!entry || !entry->filters) {
+		free(entry);
+		return -ENOMEM;
+	}
+	memcpy(entry->filters, filters, count * sizeof(*filters));
+	(void)snprintf(entry->name, sizeof(entry->name), "%s", name);
+	entry->program = (struct sock_fprog){ .len = (unsigned short)count, .filter = entry->filters };
+	entry->next = cache->entries;
+	cache->entries = entry;
+	while (*last && kept++ <= ENTRIES_MAX)
+		last = &(*last)->next;
+	if (*last) {
+		entry_free(*last);
+		*last = NULL;
+	}
+	*ret_program = &entry->program;
+	return 0;
+}
+
+/* A file that is not whole or not ours is compiled anew: the kernel checks the program, not its meaning. */
+static int load_file(struct seccomp_cache *cache, const char *name, const struct sock_fprog **ret_program)
+{
+	cleanup_close int fd = -1;
+	cleanup_free char *data = NULL;
+	struct stat status;
+	size_t length = 0;
+
+	if (cache->directory_fd < 0)
+		return -ENOENT;
+	fd = file_open_beneath(cache->directory_fd, name, O_RDONLY, 0);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &status) < 0 || status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)))
+		return -EPERM;
+	if (file_read_fd(fd, sizeof(struct sock_filter) * BPF_MAXINSNS, &data, &length) < 0 || length == 0 ||
+	        length % sizeof(struct sock_filter))
+		return -EINVAL;
+	return add_entry(cache, name, (const struct sock_filter *)(const void *)data,
+	        length / sizeof(struct sock_filter), ret_program);
+}
+
+static _Noreturn void compile_and_exit(const json_t *profile, struct result *result)
+{
+	cleanup_free struct sock_filter *filters = NULL;
+	struct baton_error err = { 0 };
+	size_t count = 0;
+	int r = seccomp_compile(profile, &filters, &count, &err);
+
+	if (r == 0) {
+		memcpy(result->filters, filters, count * sizeof(*filters));
+		result->count = (uint32_t)count;
+	}
+	memcpy(result->message, err.message, sizeof(result->message));
+	result->code = -r;
+	_exit(0);
+}
+
+/* The daemon has one thread, so its child may use the heap and libseccomp. */
+static int compile_in_child(const json_t *profile, struct result *result, struct baton_error *err)
+{
+	pid_t pid;
+
+	result->code = EIO;
+	(void)snprintf(result->message, sizeof(result->message), "the compiling process died");
+	pid = fork();
+	if (pid < 0)
+		return error_errno(err, errno, "linux.seccomp: fork");
+	if (pid == 0)
+		compile_and_exit(profile, result);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (result->code != 0)
+		return error_set(err, result->code, "linux.seccomp: %.*s", (int)sizeof(result->message) - 1,
+		        result->message);
+	return 0;
+}
+
+int seccomp_get(struct seccomp_cache *cache, const json_t *profile, const struct sock_fprog **ret_program,
+        struct baton_error *err)
+{
+	char name[FILE_NAME_SIZE];
+	struct result *result;
+	int r = entry_name(profile, name);
+
+	if (r < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	for (struct entry *entry = cache->entries; entry; entry = entry->next) {
+		if (strcmp(entry->name, name) == 0) {
+			*ret_program = &entry->program;
+			return 0;
+		}
+	}
+	if (load_file(cache, name, ret_program) == 0)
+		return 0;
+	result = mmap(NULL, sizeof(*result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (result == MAP_FAILED)
+		return error_errno(err, errno, "linux.seccomp");
+	r = compile_in_child(profile, result, err);
+	if (r == 0)
+		r = add_entry(cache, name, result->filters, result->count, ret_program);
+	if (r == 0 && cache->directory_fd >= 0)
+		/* A cache: losing the file costs a compilation. */
+		(void)file_replace_at(cache->directory_fd, name, result->filters,
+		        result->count * sizeof(*result->filters), 0600, FILE_DURABLE);
+	(void)munmap(result, sizeof(*result));
+	return r;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* STATE-DIR/ID: one line per container, so that a later process knows containers that this one made. */
+#ifndef BATON_NATIVE_STATE_H
+#define BATON_NATIVE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct state {
+	int32_t pid;
+	unsigned long long start_time; /* field 22 of /proc/PID/stat */
+	bool started;                  /* the program was executed */
+};
+
+/* All 0 or negative errno; -ENOENT without a record. Written by rename on a tmpfs. */
+int state_write(int directory_fd, const char *id, const struct state *state);
+int state_read(int directory_fd, const char *id, struct state *ret_state);
+int state_remove(int directory_fd, const char *id);
+
+#endif
