@@ -100,10 +100,13 @@ static int score_node(const struct schedule *schedule, const struct fleet_node *
 	return r < 0 ? r : 1;
 }
 
+/* Sentences of node_info.missing begin with the controller: "memory: limits are not enforced; …". */
 static const char *missing_controller(const struct fleet_node *node, const char *name)
 {
+	size_t length = strlen(name);
+
 	STRV_FOREACH(sentence, node->info.missing) {
-		if (strncmp(*sentence, name, strlen(name)) == 0)
+		if (strncmp(*sentence, name, length) == 0 && strchr(": ", (*sentence)[length]))
 			return *sentence;
 	}
 	return NULL;
@@ -115,11 +118,11 @@ static const char *unenforceable(const struct fleet_node *node, const struct con
 	const char *sentence = NULL;
 
 	if (spec->memory_limit > 0)
-		sentence = missing_controller(node, "memory controller");
+		sentence = missing_controller(node, "memory");
 	if (!sentence && spec->cpu_limit > 0)
-		sentence = missing_controller(node, "cpu controller");
+		sentence = missing_controller(node, "cpu");
 	if (!sentence && spec->pids_limit > 0)
-		sentence = missing_controller(node, "pids controller");
+		sentence = missing_controller(node, "pids");
 	return sentence;
 }
 
