@@ -129,7 +129,7 @@ static long reap(long program)
 
 /* `stack` is what the kernel left there: argc, argv, NULL, envp, NULL (System V ABI, "process
  * initialization"). */
-__attribute__((used, noreturn)) void start_c(long *stack)
+void start_c(long *stack)
 {
 	char **arguments = (char **)(stack + 1);
 	char **environment = arguments + stack[0] + 1;

@@ -4,6 +4,9 @@
 #ifndef BATON_LAUNCH_SYSCALL_H
 #define BATON_LAUNCH_SYSCALL_H
 
+/* The program's C entry: `stack` as the kernel left it (argc, argv, NULL, envp, NULL). */
+void start_c(long *stack) __attribute__((used, noreturn));
+
 #if defined(__x86_64__)
 
 __asm__(".text\n.global _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall "

@@ -53,9 +53,13 @@ static int open_current(struct logs *logs)
 
 	if (fd < 0)
 		return -errno;
-	/* Fails only for an unprivileged supervisor (unit tests), where the group is our own anyway. */
-	(void)fchown(fd, (uid_t)-1, logs->gid);
-	logs->file_size = fstat(fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+	if (fchown(fd, (uid_t)-1, logs->gid) < 0 || fstat(fd, &status) < 0) {
+		int r = -errno;
+
+		(void)close(fd); /* the first error counts */
+		return r;
+	}
+	logs->file_size = (uint64_t)status.st_size;
 	close_fd(&logs->file_fd);
 	logs->file_fd = fd;
 	return 0;
@@ -219,7 +223,8 @@ static int open_files(struct event_base *base, const struct logs_config *config,
 	logs->dir_fd = dir_open_make_at(config->logs_fd, config->id, 0750);
 	if (logs->dir_fd < 0)
 		return logs->dir_fd;
-	(void)fchown(logs->dir_fd, (uid_t)-1, config->gid); /* as in open_current */
+	if (fchown(logs->dir_fd, (uid_t)-1, config->gid) < 0)
+		return -errno;
 	r = open_current(logs);
 	for (enum log_stream i = LOG_STDOUT; r == 0 && i < LOG_STREAMS; i++)
 		r = open_stream(base, logs, i);

@@ -251,8 +251,8 @@ static int open_directories(struct supervisor *supervisor, struct baton_error *e
 			return error_errno(err, -*directories[i].fd, "%s/%s", directories[i].parent,
 			        directories[i].name);
 	}
-	(void)fchown(supervisor->logs_fd, (uid_t)-1,
-	        supervisor->gid); /* fails only without privileges, in unit tests */
+	if (fchown(supervisor->logs_fd, (uid_t)-1, supervisor->gid) < 0)
+		return error_errno(err, errno, "group of %s/logs", supervisor->config->run);
 	supervisor->images_fd = image_store_open(supervisor->config->root, err);
 	return supervisor->images_fd < 0 ? supervisor->images_fd : 0;
 }

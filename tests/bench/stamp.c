@@ -7,7 +7,7 @@
 
 #define CLOCK_BOOT 7 /* CLOCK_BOOTTIME */
 
-__attribute__((used, noreturn)) void start_c(long *stack)
+void start_c(long *stack)
 {
 	struct __kernel_timespec now;
 	unsigned long long ns;
