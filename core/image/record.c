@@ -124,12 +124,16 @@ static int read_text(
         const json_t *object, const struct text_row *row, struct image *image, struct baton_error *err)
 {
 	const char *text = plain_text(json_object_get(object, row->name), row->max);
+	char *copy;
 
 	if (!text || !row->check(text))
 		return error_set(err, EINVAL, "member \"%s\" must be %s of at most %zu bytes", row->name,
 		        row->rule, row->max);
-	*(char **)field(image, row->offset) = strdup(text);
-	return *(char **)field(image, row->offset) ? 0 : error_set(err, ENOMEM, "out of memory");
+	copy = strdup(text);
+	if (!copy)
+		return error_set(err, ENOMEM, "out of memory");
+	*(char **)field(image, row->offset) = copy;
+	return 0;
 }
 
 static int read_list(const json_t *object, const struct list_row *row, size_t max, struct image *image,

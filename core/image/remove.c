@@ -29,9 +29,11 @@ static int each_name(
 	int fd = store_directory(collection->store_fd, folder, err);
 	cleanup_dir DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	int r = fd < 0 ? fd : 0;
+	int r = 0;
 
-	if (fd >= 0 && !directory) {
+	if (fd < 0)
+		return fd;
+	if (!directory) {
 		close_fd(&fd);
 		return error_set(err, ENOMEM, "out of memory");
 	}

@@ -173,37 +173,54 @@ static bool read_entry(int store_fd, int refs_fd, const char *name, struct image
 	return true;
 }
 
+struct entry_list {
+	struct image_entry *entries;
+	size_t capacity;
+	size_t count;
+};
+
+static void entry_list_release(struct entry_list *list)
+{
+	free(list->entries);
+}
+
+static int entry_list_reserve(struct entry_list *list)
+{
+	size_t capacity = list->capacity ? list->capacity * 2 : ENTRIES_FIRST;
+	struct image_entry *grown;
+
+	if (list->count < list->capacity)
+		return 0;
+	grown = reallocarray(list->entries, capacity, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	list->entries = grown;
+	list->capacity = capacity;
+	return 0;
+}
+
 int image_list(int store_fd, struct image_entry **ret_entries, size_t *ret_count, struct baton_error *err)
 {
 	int refs_fd = store_directory(store_fd, STORE_REFS, err);
 	cleanup_dir DIR *directory = refs_fd < 0 ? NULL : fdopendir(refs_fd);
-	cleanup_free struct image_entry *entries = NULL;
+	cleanup_with(entry_list_release) struct entry_list list = { .entries = NULL };
 	struct dirent *next;
-	size_t capacity = 0;
-	size_t count = 0;
 
 	if (refs_fd < 0)
 		return refs_fd;
 	if (!directory) {
 		close_fd(&refs_fd);
-		return error_errno(err, ENOMEM, "list of images");
+		return error_set(err, ENOMEM, "out of memory");
 	}
 	while ((next = readdir(directory))) {
-		if (count == capacity) {
-			struct image_entry *grown;
-
-			capacity = capacity ? capacity * 2 : ENTRIES_FIRST;
-			grown = reallocarray(entries, capacity, sizeof(*entries));
-			if (!grown)
-				return error_set(err, ENOMEM, "out of memory");
-			entries = grown;
-		}
-		if (read_entry(store_fd, refs_fd, next->d_name, &entries[count]))
-			count++;
+		if (entry_list_reserve(&list) < 0)
+			return error_set(err, ENOMEM, "out of memory");
+		if (read_entry(store_fd, refs_fd, next->d_name, &list.entries[list.count]))
+			list.count++;
 	}
-	if (count > 0)
-		qsort(entries, count, sizeof(*entries), compare_entries);
-	*ret_entries = steal_ptr(entries);
-	*ret_count = count;
+	if (list.count > 0)
+		qsort(list.entries, list.count, sizeof(*list.entries), compare_entries);
+	*ret_count = list.count;
+	*ret_entries = steal_ptr(list.entries);
 	return 0;
 }

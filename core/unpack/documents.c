@@ -363,7 +363,7 @@ static int fill_docker_manifest(
 		manifest->name = strdup(tag);
 		r = manifest->name ? 0 : error_set(err, ENOMEM, "out of memory");
 	}
-	if (r == 0) {
+	if (r == 0 && manifest->config_path) {
 		config_digest(manifest->config_path, manifest->config.hex);
 		r = allocate_layers(manifest, json_array_size(layers), err);
 	}

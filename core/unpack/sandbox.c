@@ -38,7 +38,7 @@
 	        CAP_BIT(CAP_SETFCAP))
 
 static const struct {
-	int resource;
+	__rlimit_resource_t resource;
 	rlim_t limit;
 } resource_limits[] = {
 	{ RLIMIT_CORE, 0 },
@@ -70,13 +70,13 @@ static int limit_resources(struct baton_error *err)
 		struct rlimit limit;
 
 		if (getrlimit(resource_limits[i].resource, &limit) < 0)
-			return error_errno(err, errno, "resource limit %d", resource_limits[i].resource);
+			return error_errno(err, errno, "resource limit %d", (int)resource_limits[i].resource);
 		/* Never up: that would need CAP_SYS_RESOURCE. */
 		if (limit.rlim_max > resource_limits[i].limit)
 			limit.rlim_max = resource_limits[i].limit;
 		limit.rlim_cur = limit.rlim_max;
 		if (setrlimit(resource_limits[i].resource, &limit) < 0)
-			return error_errno(err, errno, "resource limit %d", resource_limits[i].resource);
+			return error_errno(err, errno, "resource limit %d", (int)resource_limits[i].resource);
 	}
 	/* Then a file that is too large is EFBIG, with its path in the error, and not the end of the process.
 	 */

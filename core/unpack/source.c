@@ -353,7 +353,7 @@ static int archive_blobs(const struct source *source, char *const *paths, source
 
 	if (r == 0)
 		r = open_archive(source->fd, &archive, err);
-	while (r >= 0 && missing > 0 && (r = next_entry(source, archive, path, &entry, err)) > 0) {
+	while (r >= 0 && wanted && missing > 0 && (r = next_entry(source, archive, path, &entry, err)) > 0) {
 		const struct stream stream = { .read = read_archive_stream, .arg = archive };
 
 		for (size_t i = 0; archive_entry_filetype(entry) == AE_IFREG && paths[i]; i++) {

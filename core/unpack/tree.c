@@ -32,11 +32,11 @@ typedef int (*make_fn)(struct item *item, struct baton_error *err);
 static void entry_times(struct archive_entry *entry, struct timespec times[2])
 {
 	long nsec = archive_entry_mtime_nsec(entry);
+	struct timespec time = { .tv_sec = archive_entry_mtime(entry),
+		.tv_nsec = nsec >= 0 && nsec <= NSEC_MAX ? nsec : 0 };
 
-	times[1] = (struct timespec){ .tv_sec = archive_entry_mtime(entry), .tv_nsec = nsec };
-	if (nsec < 0 || nsec > NSEC_MAX)
-		times[1].tv_nsec = 0;
-	times[0] = times[1];
+	times[0] = time;
+	times[1] = time;
 }
 
 static int entry_owner(struct archive_entry *entry, uid_t *ret_uid, gid_t *ret_gid, struct baton_error *err)
