@@ -27,7 +27,10 @@ struct attribute_row {
 	        help; /* one line for docs/manifest.md: accepted forms and limits, or why it may be ignored */
 };
 
-/* All rows of the tables, for documentation and the test against the Specification's JSON schema. */
-size_t compose_attributes(const struct attribute_row **ret_rows);
+/*
+ * Row `index` of the tables, NULL behind the last: for documentation and the test against the Specification's
+ * JSON schema. Rows of one object stand together, sorted by path.
+ */
+const struct attribute_row *compose_attribute(size_t index);
 
 #endif

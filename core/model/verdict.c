@@ -75,8 +75,8 @@ __attribute__((format(printf, 3, 0))) static void fill(
 
 	if (length < 0)
 		finding->reason[0] = '\0';
-	else if ((size_t)length >= sizeof(finding->reason))
-		cut_utf8(finding->reason, sizeof(finding->reason) - 1);
+	else
+		cut_utf8(finding->reason, strlen(finding->reason));
 	copy_text(finding->path, sizeof(finding->path), path);
 }
 
