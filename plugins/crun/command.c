@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "command.h"
+#include "plugins/crun/command.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "descendants.h"
+#include "plugins/crun/descendants.h"
 
 #define KILL_AFTER_MS 1000
 #define REAP_EVERY_MS 20

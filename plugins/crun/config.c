@@ -8,7 +8,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
-#include "crun-priv.h"
+#include "plugins/crun/crun-priv.h"
 
 #define CONFIG_MAX   ((size_t)4 * 1024 * 1024)
 #define CONFIG_DEPTH 64

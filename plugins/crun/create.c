@@ -14,7 +14,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
-#include "crun-priv.h"
+#include "plugins/crun/crun-priv.h"
 
 #define CLEANUP_MS   5000
 #define PID_FILE_MAX ((size_t)32)
@@ -91,7 +91,7 @@ static void on_cleaned(void *arg, const struct command_result *result)
 /* Time for this comes on top of the deadline: a half-made container must not stay. */
 static void fail(struct operation *operation)
 {
-	static const char *const force[] = { "--force", NULL };
+	const char *const force[] = { "--force", operation->id, NULL };
 	struct baton_error first = operation->err;
 	struct baton_error none;
 	int r;
@@ -106,19 +106,6 @@ static void fail(struct operation *operation)
 	operation->err = first;
 	if (r < 0)
 		operation_finish(operation);
-}
-
-static int keep_log(struct operation *operation)
-{
-	struct created *created = calloc(1, sizeof(*created));
-
-	if (!created)
-		return error_set(&operation->err, ENOMEM, "out of memory");
-	memcpy(created->id, operation->id, sizeof(created->id));
-	created->log_fd = steal_fd(&operation->log_fd);
-	created->next = operation->crun->created;
-	operation->crun->created = created;
-	return 0;
 }
 
 static void on_created(void *arg, const struct command_result *result)
@@ -140,11 +127,12 @@ static void on_created(void *arg, const struct command_result *result)
 	if (r == 0)
 		r = pidfd = open_pidfd(pid, &operation->err);
 	if (r >= 0)
-		r = keep_log(operation);
+		r = created_keep(operation->crun, operation->id, operation->log_fd, &operation->err);
 	if (r < 0) {
 		fail(operation);
 		return;
 	}
+	(void)steal_fd(&operation->log_fd); /* kept */
 	remove_files(operation);
 	operation_free(operation);
 	done(done_arg, NULL, (int32_t)pid, steal_fd(&pidfd));
@@ -170,7 +158,8 @@ static bool being_created(const struct crun *crun, const struct operation *self)
 	return false;
 }
 
-static int check(const struct operation *operation, const struct baton_create *request, struct baton_error *err)
+static int check(
+        const struct operation *operation, const struct baton_create *request, struct baton_error *err)
 {
 	struct baton_error none;
 	char path[4096];
@@ -200,7 +189,8 @@ static int run(struct operation *operation, const struct baton_create *request)
 	char config_name[NAME_SIZE];
 	cleanup_free char *pid_path = NULL;
 	cleanup_free char *config_path = NULL;
-	const char *arguments[] = { "--bundle", request->bundle, "--pid-file", NULL, NULL, NULL, NULL };
+	const char *arguments[] = { "--bundle", request->bundle, "--pid-file", NULL, operation->id, NULL,
+		NULL, NULL };
 
 	file_name(pid_name, PID_FILE, operation->id);
 	file_name(config_name, CONFIG_FILE, operation->id);
@@ -209,13 +199,13 @@ static int run(struct operation *operation, const struct baton_create *request)
 		return error_set(&operation->err, ENOMEM, "out of memory");
 	arguments[3] = pid_path;
 	if (request->netns_fd >= 0) {
-		int r = config_without_network(
-		        request->bundle, crun->state_fd, config_name, &operation->err);
+		int r = config_without_network(request->bundle, crun->state_fd, config_name, &operation->err);
 
 		if (r < 0)
 			return r;
 		arguments[4] = "--config";
 		arguments[5] = config_path;
+		arguments[6] = operation->id;
 	}
 	return operation_run_spec(operation, "create", arguments, &spec);
 }

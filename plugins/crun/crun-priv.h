@@ -6,7 +6,7 @@
 #include <baton/runtime.h>
 #include <stdint.h>
 
-#include "command.h"
+#include "plugins/crun/command.h"
 #include "core/base/error.h"
 
 #define CRUN_ID_MAX 128
@@ -35,7 +35,7 @@ struct operation {
 	struct baton_timer *timer; /* start: the deadline of that */
 	int log_fd;
 	char log[512];
-	int signal;             /* kill */
+	char signal[12];        /* kill: as a number */
 	struct baton_error err; /* the first failure */
 	baton_created_fn created;
 	baton_done_fn done;
@@ -61,23 +61,25 @@ void operation_free(struct operation *operation);
 /* Milliseconds that are left, at least 1. */
 uint32_t operation_left(const struct operation *operation);
 
-/* Runs "crun --root STATE_DIR ... VERB ARGUMENTS ID". `arguments` is NULL-terminated, or NULL for none. */
-int operation_run(struct operation *operation, const char *verb, const char *const *arguments,
-        command_done_fn done);
+/* Runs "crun --root STATE_DIR ... VERB ARGUMENTS"; `arguments` is NULL-terminated, NULL for just the id. */
+int operation_run(
+        struct operation *operation, const char *verb, const char *const *arguments, command_done_fn done);
 
 /* As operation_run with stdio, cgroup, netns_fd and hide_unified of `spec`; the rest of it is filled in. */
 int operation_run_spec(struct operation *operation, const char *verb, const char *const *arguments,
         struct command_spec *spec);
 
 /* Frees the command that called back, and keeps what went wrong in operation->err. 0 or negative errno. */
-int operation_result(
-        struct operation *operation, const char *verb, const struct command_result *result);
+int operation_result(struct operation *operation, const char *verb, const struct command_result *result);
 
 /* Frees the operation and calls back: with operation->err if its code is set, else with success. */
 void operation_finish(struct operation *operation);
 
 /* -ENOENT with err unless crun has such a container. */
 int container_exists(const struct crun *crun, const char *id, struct baton_error *err);
+
+/* Takes over the log pipe of a created container, on success. 0 or -ENOMEM. */
+int created_keep(struct crun *crun, const char *id, int log_fd, struct baton_error *err);
 
 /* Hands over the log pipe of a created container, or -1. */
 int created_take(struct crun *crun, const char *id);

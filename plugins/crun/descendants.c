@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "descendants.h"
+#include "plugins/crun/descendants.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
-#include "crun-priv.h"
+#include "plugins/crun/crun-priv.h"
 
 #define ARGUMENTS_MAX 16
 
@@ -79,13 +79,12 @@ int operation_run_spec(struct operation *operation, const char *verb, const char
 {
 	const struct crun *crun = operation->crun;
 	/* The control group is the host's: crun neither makes nor changes one. */
-	const char *argv[ARGUMENTS_MAX] = { crun->path, "--root", crun->state_dir, "--cgroup-manager=disabled",
-		"--log=" COMMAND_LOG_PATH, verb };
+	const char *argv[ARGUMENTS_MAX] = { crun->path, "--root", crun->state_dir,
+		"--cgroup-manager=disabled", "--log=" COMMAND_LOG_PATH, verb };
 	size_t count = 6;
 
-	for (; arguments && *arguments && count + 2 < ARGUMENTS_MAX; arguments++)
+	for (; *arguments && count + 1 < ARGUMENTS_MAX; arguments++)
 		argv[count++] = *arguments;
-	argv[count] = operation->id;
 	spec->path = crun->path;
 	spec->argv = argv;
 	spec->arg = operation;
@@ -96,6 +95,7 @@ int operation_run_spec(struct operation *operation, const char *verb, const char
 int operation_run(
         struct operation *operation, const char *verb, const char *const *arguments, command_done_fn done)
 {
+	const char *const only_id[] = { operation->id, NULL };
 	struct command_spec spec = {
 		.stdio = { -1, -1, -1 },
 		.capture_output = strcmp(verb, "state") == 0,
@@ -103,7 +103,7 @@ int operation_run(
 		.done = done,
 	};
 
-	return operation_run_spec(operation, verb, arguments, &spec);
+	return operation_run_spec(operation, verb, arguments ? arguments : only_id, &spec);
 }
 
 int operation_result(struct operation *operation, const char *verb, const struct command_result *result)
@@ -157,6 +157,19 @@ int container_exists(const struct crun *crun, const char *id, struct baton_error
 		return 0;
 	return errno == ENOENT ? error_set(err, ENOENT, "there is no container %s", id)
 	                       : error_errno(err, errno, "container %s", id);
+}
+
+int created_keep(struct crun *crun, const char *id, int log_fd, struct baton_error *err)
+{
+	struct created *created = calloc(1, sizeof(*created));
+
+	if (!created)
+		return error_set(err, ENOMEM, "out of memory");
+	(void)snprintf(created->id, sizeof(created->id), "%s", id);
+	created->log_fd = log_fd;
+	created->next = crun->created;
+	crun->created = created;
+	return 0;
 }
 
 int created_take(struct crun *crun, const char *id)

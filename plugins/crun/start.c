@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "crun-priv.h"
+#include "plugins/crun/crun-priv.h"
 
 static void on_state(void *arg, const struct command_result *result)
 {
@@ -55,7 +55,8 @@ static void on_late(void *arg)
 {
 	struct operation *operation = arg;
 
-	(void)error_set(&operation->err, ETIMEDOUT, "container %s did not reach execve in time", operation->id);
+	(void)error_set(
+	        &operation->err, ETIMEDOUT, "container %s did not reach execve in time", operation->id);
 	operation_finish(operation);
 }
 

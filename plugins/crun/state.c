@@ -5,7 +5,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
-#include "crun-priv.h"
+#include "plugins/crun/crun-priv.h"
 
 static const struct {
 	const char *name;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state, kill and delete. crun's exit status is 1 for every failure, so "crun state" tells the cases apart. */
+/* state, kill and delete. crun's exit status is 1 for every failure, so "crun state" tells the cases apart.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -7,7 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
-#include "crun-priv.h"
+#include "plugins/crun/crun-priv.h"
 
 /* ---- state ---- */
 
@@ -133,12 +134,15 @@ int verb_kill(void *plugin, const char *id, int32_t signal, uint32_t deadline_ms
         void *arg, struct baton_runtime_error *error)
 {
 	struct operation *operation = begin(plugin, id, deadline_ms, arg, error);
+	const char *arguments[] = { NULL, NULL, NULL };
 
 	if (!operation)
 		return -error->code;
 	operation->done = done;
-	operation->signal = signal;
-	return start_kill(operation, error);
+	(void)snprintf(operation->signal, sizeof(operation->signal), "%d", signal);
+	arguments[0] = operation->id;
+	arguments[1] = operation->signal;
+	return started(operation, operation_run(operation, "kill", arguments, on_killed), error);
 }
 
 int verb_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
