@@ -19,6 +19,7 @@
 
 #define LIFE_RESET_MS    10000
 #define STOP_DEADLINE_MS 5000
+#define CLOSED_GRACE_MS  500
 
 struct control {
 	struct event_base *base;
@@ -27,7 +28,7 @@ struct control {
 	char **environment;
 	struct process *process;
 	struct channel *channel;
-	struct event *timer; /* next start; while stopping: the deadline */
+	struct event *timer; /* without a process: the next start; with one: when it is killed */
 	struct backoff backoff;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
@@ -59,8 +60,10 @@ static void on_message(void *arg, struct ipc_message *message)
 	supervisor_message(control->spec->supervisor, message);
 }
 
-/* At its end the exit follows by itself; after a broken message, or when it does not read, it has to be made
- * to. */
+/*
+ * At its own end the exit follows, with a status that should be seen. After a broken message, or when it does
+ * not read, it has to be made to.
+ */
 static void on_closed(void *arg, const char *reason)
 {
 	struct control *control = arg;
@@ -68,7 +71,7 @@ static void on_closed(void *arg, const char *reason)
 	log_debug("baton-control: channel closed: %s", reason);
 	drop_channel(control);
 	if (control->process && !control->stopped)
-		(void)process_signal(control->process, SIGKILL); /* ESRCH: its exit is on the way */
+		arm(control, CLOSED_GRACE_MS);
 }
 
 static const struct channel_handler channel_handler = { .message = on_message, .closed = on_closed };
@@ -173,12 +176,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!control->stopped)
-		try_start(control);
-	else if (control->process)
+	if (control->process)
 		(void)process_signal(control->process, SIGKILL); /* ESRCH: its exit is on the way */
-	else
+	else if (control->stopped)
 		finish_stop(control);
+	else
+		try_start(control);
 }
 
 /* Only what says where messages go: nothing else of root's environment is baton-control's business. */

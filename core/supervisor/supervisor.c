@@ -207,12 +207,16 @@ static void on_images_changed(evutil_socket_t fd, short what, void *arg)
 
 static int watch_images(struct supervisor *supervisor, struct baton_error *err)
 {
+	cleanup_close int refs = -1;
 	char path[64];
 
 	supervisor->images_inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (supervisor->images_inotify < 0)
 		return error_errno(err, errno, "inotify");
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/refs", supervisor->images_fd);
+	refs = dir_open_make_at(supervisor->images_fd, "refs", 0700); /* not there before the first import */
+	if (refs < 0)
+		return error_errno(err, -refs, "references of the image store");
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", refs);
 	/* A ref is renamed into place when its image is whole. */
 	if (inotify_add_watch(supervisor->images_inotify, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0)
 		return error_errno(err, errno, "watch of the image store");

@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char *labels[] = { (char[]){ "site=oslo" }, NULL };
+	static char label[] = "site=oslo";
+	static char *labels[] = { label, NULL };
 	const struct policy_limits limits = { .source_max = 4096, .heap_max = 256 << 10, .budget_us = 2000 };
 	const struct policy_node node = {
 		.name = "n1", .architecture = "x86_64", .labels = labels, .cpu = 1000, .memory = 1 << 20
