@@ -12,8 +12,7 @@ static const char always[] =
          * mosquitto 2.0.11 close the connection of whoever publishes what it rejects. */
         "max_queued_messages 100000\n"
         "max_inflight_messages 1000\n" /* default 20: one round trip for so many retained messages */
-        "set_tcp_nodelay true\n"
-        "sys_interval 0\n" /* $SYS is read by nobody; its updates wake the processor every 10 s */
+        "sys_interval 0\n"             /* $SYS is read by nobody; its updates wake the processor every 10 s */
         "connection_messages false\n"
         "log_dest stderr\n"
         "log_timestamp false\n"

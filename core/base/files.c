@@ -60,8 +60,22 @@ int dir_open_make_at(int dir_fd, const char *name, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
+/* O_PATH needs no right to read: a level may be one that we can only pass through. */
+static int open_level(int parent, const char *name, mode_t mode)
+{
+	int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? -errno : fd;
+	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int dir_open_make(const char *path, mode_t mode, struct baton_error *err)
 {
+	cleanup_close int level = -1;
 	char copy[PATH_MAX];
 	char *next = copy + 1;
 	int fd;
@@ -71,25 +85,25 @@ int dir_open_make(const char *path, mode_t mode, struct baton_error *err)
 		        "directory \"%s\" must be an absolute path of less than %zu bytes", path,
 		        sizeof(copy));
 	memcpy(copy, path, strlen(path) + 1);
-	fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	while (fd >= 0 && next && *next) {
-		cleanup_close int parent = fd;
+	level = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (level < 0)
+		return error_errno(err, errno, "directory \"/\"");
+	while (next) {
 		char *name = next;
 
 		next = strchr(name, '/');
 		if (next)
 			*next++ = '\0';
-		if (*name == '\0') {
-			fd = steal_fd(&parent);
+		if (*name == '\0')
 			continue;
-		}
-		fd = dir_open_make_at(parent, name, mode);
+		fd = open_level(level, name, mode);
 		if (fd < 0)
 			return error_errno(err, -fd, "directory \"%s\", at \"%s\"", path, name);
+		close_fd(&level);
+		level = fd;
 	}
-	if (fd < 0)
-		return error_errno(err, errno, "directory \"/\"");
-	return fd;
+	fd = openat(level, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_errno(err, errno, "directory \"%s\"", path) : fd;
 }
 
 int dir_open_owned(const char *path, mode_t mode, uid_t uid, gid_t gid, struct baton_error *err)
