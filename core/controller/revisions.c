@@ -268,10 +268,12 @@ static bool is_used(const struct app_entry *app, const char *digest)
 
 void revisions_trim(struct controller *controller, struct app_entry *app, size_t keep)
 {
-	for (size_t i = 0; i < app->n_kept && app->n_kept > keep;) {
+	size_t older = app->n_kept > keep ? app->n_kept - keep : 0;
+
+	for (size_t i = 0; older > 0; older--) {
 		char digest[DIGEST_HEX_SIZE];
 
-		(void)snprintf(digest, sizeof(digest), "%s", app->kept[i].digest);
+		memcpy(digest, app->kept[i].digest, sizeof(digest));
 		if (is_used(app, digest) ||
 		        controller_retain(controller, TOPIC_APP_REVISION, app->name, digest, "", 0) < 0) {
 			i++;

@@ -211,6 +211,7 @@ static void swap(const struct service_plan *plan, struct placement *placement)
 	struct service_state *state = plan->state;
 	struct assignment_ref ref;
 	char reason[REASON_SIZE];
+	bool time_helps;
 
 	if (make_ref(plan, placement->ref.slot, &ref) < 0)
 		return; /* revision_new has tried the longest one */
@@ -221,7 +222,7 @@ static void swap(const struct service_plan *plan, struct placement *placement)
 		placement->running_ms = 0;
 		placement_set_service(placement, plan->service);
 		placement->node->changed = true;
-		(void)snprintf(state->rollout, sizeof(state->rollout), "replaces %.128s", ref.id);
+		(void)progress_of(placement, state->rollout, &time_helps);
 		return;
 	}
 	TABLE_FOREACH(struct fleet_node, node, &plan->controller->nodes) {

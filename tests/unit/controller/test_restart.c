@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Controllers and brokers come and go; what runs is left alone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/files.h"
+#include "core/base/json.h"
+#include "tests/unit/controller/fake.h"
+
+#define CART MANIFEST("\"cart\": {\"image\": \"cart:1\", \"scale\": 3}")
+
+static struct fake *start(void)
+{
+	struct fake *fake = fake_new();
+
+	fake_node(fake, "n1", 512, "\"native\"");
+	fake_node(fake, "n2", 512, "\"native\"");
+	fake_put(fake, "apps/shop/desired", CART, true);
+	fake_report(fake, "n1", INSTANCE_RUNNING);
+	fake_report(fake, "n2", INSTANCE_RUNNING);
+	(void)fake_ask(fake, "apps/shop/command/scale", "{\"service\": \"cart\", \"replicas\": 5}");
+	fake_report(fake, "n1", INSTANCE_RUNNING);
+	fake_report(fake, "n2", INSTANCE_RUNNING);
+	fake_expect(fake, "shop", "state", "running");
+	return fake;
+}
+
+static json_t *retained_copy(const struct fake *fake)
+{
+	return json_deep_copy(fake->retained);
+}
+
+static void forget_journal(struct fake *fake)
+{
+	assert_int_equal(tree_remove_at(AT_FDCWD, fake->directory), 0);
+	close_fd(&fake->directory_fd);
+	fake->directory_fd = dir_open_make(fake->directory, 0700, NULL);
+	assert_true(fake->directory_fd >= 0);
+}
+
+static void restart_changes_nothing(void **state)
+{
+	struct fake *fake = start();
+	cleanup_json json_t *before = retained_copy(fake);
+
+	(void)state;
+	fake_stop(fake);
+	json_array_clear(fake->log);
+	fake_start(fake);
+	fake_run(fake, 60);
+	assert_true(json_equal(before, fake->retained));
+	assert_int_equal(json_array_size(fake->log), 0);
+	fake_free(fake);
+}
+
+static void nothing_is_planned_before_synced(void **state)
+{
+	struct fake *fake = start();
+
+	(void)state;
+	fake_stop(fake);
+	json_array_clear(fake->log);
+	/* The nodes are not known yet when the manifest arrives: a plan now would place everything anew. */
+	fake_start(fake);
+	controller_disconnected(fake->controller);
+	controller_connected(fake->controller);
+	fake_put(fake, "apps/shop/desired", MANIFEST("\"cart\": {\"image\": \"cart:2\"}"), true);
+	assert_int_equal(json_array_size(fake->log), 0);
+	fake_replay(fake);
+	assert_true(json_array_size(fake->log) > 0);
+	fake_free(fake);
+}
+
+static void without_journal_the_broker_knows(void **state)
+{
+	struct fake *fake = start();
+	cleanup_json json_t *before = fake_json(fake, "nodes/n1/desired");
+	cleanup_json json_t *after = NULL;
+
+	(void)state;
+	fake_stop(fake);
+	forget_journal(fake);
+	/* A rejected manifest on top: the revision in force is found through the assignments. */
+	fake_put(fake, "apps/shop/desired", "nonsense", true);
+	fake_start(fake);
+	fake_expect(fake, "shop", "document/verdict", "rejected");
+	fake_expect_int(fake, "shop", "services/cart/running", 3);
+	after = fake_json(fake, "nodes/n1/desired");
+	assert_true(json_equal(json_array_get(json_object_get(before, "instances"), 0),
+	        json_array_get(json_object_get(after, "instances"), 0)));
+	/* Scaled replicas are known to the journal only: back to the three of the manifest. */
+	assert_int_equal(fake_assigned(fake, "n1") + fake_assigned(fake, "n2"), 3);
+	fake_free(fake);
+}
+
+static void forgetful_broker_gets_everything_back(void **state)
+{
+	struct fake *fake = start();
+	cleanup_json json_t *before = retained_copy(fake);
+	const char *topic;
+	json_t *text;
+
+	(void)state;
+	for (int restart = 0; restart < 2; restart++) {
+		if (restart)
+			fake_stop(fake);
+		else
+			controller_disconnected(fake->controller);
+		fake_forget(fake);
+		if (restart)
+			fake_start(fake);
+		else
+			fake_replay(fake);
+		assert_true(fake_has_event(fake, "app.restored"));
+		/* The agents say again what they are; then all is as it was. */
+		json_object_foreach(before, topic, text) {
+			if (strstr(topic, "/presence") || strstr(topic, "/info") ||
+			        strstr(topic, "/reported"))
+				fake_put(fake, topic, json_string_value(text), true);
+		}
+		fake_expect(fake, "shop", "state", "running");
+		json_object_foreach(before, topic, text) {
+			if (!strstr(topic, "/status"))
+				assert_string_equal(fake_text(fake, topic), json_string_value(text));
+		}
+	}
+	fake_free(fake);
+}
+
+static void removal_while_away_is_obeyed(void **state)
+{
+	struct fake *fake = start();
+
+	(void)state;
+	controller_disconnected(fake->controller);
+	fake->offline = true;
+	fake_put(fake, "apps/shop/desired", "", true);
+	fake_replay(fake);
+	assert_int_equal(fake_assigned(fake, "n1"), 0);
+	fake_expect(fake, "shop", "state", "removing");
+	fake_free(fake);
+}
+
+static void older_manifest_of_a_rolled_back_broker_is_not_taken(void **state)
+{
+	struct fake *fake = start();
+	cleanup_json json_t *old = retained_copy(fake);
+	cleanup_json json_t *before = NULL;
+
+	(void)state;
+	fake_put(fake, "apps/shop/desired", MANIFEST("\"cart\": {\"image\": \"cart:2\"}"), true);
+	fake_report(fake, "n1", INSTANCE_RUNNING);
+	before = fake_json(fake, "nodes/n1/desired");
+	controller_disconnected(fake->controller);
+	json_object_clear(fake->retained);
+	json_object_update(fake->retained, old);
+	fake_replay(fake);
+	assert_string_equal(
+	        fake_text(fake, "apps/shop/desired"), MANIFEST("\"cart\": {\"image\": \"cart:2\"}"));
+	cleanup_json json_t *after = fake_json(fake, "nodes/n1/desired");
+
+	assert_true(json_equal(before, after));
+	/* An operator who publishes the older one on purpose is obeyed. */
+	fake_put(fake, "apps/shop/desired", CART, true);
+	assert_int_equal(fake_assigned(fake, "n1") + fake_assigned(fake, "n2"), 3);
+	fake_free(fake);
+}
+
+static int64_t term_of(const struct fake *fake, const char *topic)
+{
+	cleanup_json json_t *document = fake_json(fake, topic);
+
+	return json_get_int(document, "term", -1);
+}
+
+static void terms_grow_above_everything_seen(void **state)
+{
+	struct fake *fake = start();
+	int64_t term = term_of(fake, "nodes/n1/desired");
+
+	(void)state;
+	fake_stop(fake);
+	fake_put(fake, "nodes/n9/reported",
+	        "{\"node\": \"n9\", \"boot\": \"b\", \"term\": 77, \"revision\": 1, \"instances\": []}",
+	        true);
+	fake_start(fake);
+	fake_put(fake, "apps/shop/desired", "", true);
+	assert_int_equal(term, 1);
+	assert_int_equal(term_of(fake, "nodes/n1/desired"), 78);
+	/* Nonsense does not carry the term to where it can not grow any more. */
+	fake_put(fake, "nodes/n9/reported",
+	        "{\"node\": \"n9\", \"boot\": \"b\", \"term\": 9223372036854775807, \"revision\": 1, "
+	        "\"instances\": []}",
+	        true);
+	fake_stop(fake);
+	fake_start(fake);
+	fake_put(fake, "apps/shop/desired", CART, true);
+	assert_int_equal(term_of(fake, "nodes/n1/desired"), 79);
+	fake_free(fake);
+}
+
+static void revisions_grow_within_a_term(void **state)
+{
+	struct fake *fake = start();
+	int64_t last = 0;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "{\"service\": \"cart\", \"replicas\": %d}", 8 + 2 * i);
+		(void)fake_ask(fake, "apps/shop/command/scale", text);
+		cleanup_json json_t *document = fake_json(fake, "nodes/n1/desired");
+
+		assert_true(json_get_int(document, "revision", 0) > last);
+		last = json_get_int(document, "revision", 0);
+	}
+	fake_free(fake);
+}
+
+static void damaged_journal_is_set_aside(void **state)
+{
+	struct fake *fake = start();
+
+	(void)state;
+	fake_stop(fake);
+	assert_int_equal(
+	        file_replace_at(fake->directory_fd, "app.shop.json", "{\"docu", 6, 0600, FILE_VOLATILE), 0);
+	assert_int_equal(
+	        file_replace_at(fake->directory_fd, "controller.json", "\0\0", 2, 0600, FILE_VOLATILE), 0);
+	assert_int_equal(
+	        file_replace_at(fake->directory_fd, "node.n1.json", "[]", 2, 0600, FILE_VOLATILE), 0);
+	fake_start(fake);
+	assert_int_equal(faccessat(fake->directory_fd, "damaged.app.shop.json", F_OK, 0), 0);
+	/* Scale is lost, the rest is known from the broker. */
+	assert_int_equal(fake_assigned(fake, "n1") + fake_assigned(fake, "n2"), 3);
+	fake_free(fake);
+}
+
+static void offline_means_silence(void **state)
+{
+	struct fake *fake = start();
+
+	(void)state;
+	fake->offline = true;
+	controller_disconnected(fake->controller);
+	json_array_clear(fake->log);
+	fake_run(fake, 120);
+	assert_int_equal(json_array_size(fake->log), 0);
+	fake_replay(fake);
+	assert_int_equal(fake_assigned(fake, "n1") + fake_assigned(fake, "n2"), 5);
+	fake_free(fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(restart_changes_nothing),
+		cmocka_unit_test(nothing_is_planned_before_synced),
+		cmocka_unit_test(without_journal_the_broker_knows),
+		cmocka_unit_test(forgetful_broker_gets_everything_back),
+		cmocka_unit_test(removal_while_away_is_obeyed),
+		cmocka_unit_test(older_manifest_of_a_rolled_back_broker_is_not_taken),
+		cmocka_unit_test(terms_grow_above_everything_seen),
+		cmocka_unit_test(revisions_grow_within_a_term),
+		cmocka_unit_test(damaged_journal_is_set_aside),
+		cmocka_unit_test(offline_means_silence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
