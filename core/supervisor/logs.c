@@ -169,14 +169,14 @@ static int take_chunk(struct stream *stream, struct buf *lines, const char *chun
 /* One read. Bytes read, 0 when the FIFO is empty for now, or negative errno. */
 static ssize_t read_some(struct stream *stream)
 {
-	cleanup_buf struct buf lines;
+	/* Worst case: every byte a newline, each with its own prefix. */
+	cleanup_buf struct buf lines = { .max = (size_t)READ_BYTES * (PREFIX_MAX + 1) + CONFIG_LOG_LINE_MAX +
+		                                PREFIX_MAX };
 	char chunk[READ_BYTES];
 	ssize_t got = read(stream->fifo_fd, chunk, sizeof(chunk));
 
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	/* Worst case: every byte a newline, each with its own prefix. */
-	buf_init(&lines, (size_t)READ_BYTES * (PREFIX_MAX + 1) + CONFIG_LOG_LINE_MAX + PREFIX_MAX);
 	(void)take_chunk(
 	        stream, &lines, chunk, (size_t)got); /* out of memory: this output is lost, the pipe is not */
 	write_lines(stream->logs, &lines);
@@ -279,12 +279,11 @@ int logs_container_fd(const struct logs *logs, enum log_stream stream)
 
 static void flush_partial(struct stream *stream)
 {
-	cleanup_buf struct buf lines;
+	cleanup_buf struct buf lines = { .max = CONFIG_LOG_LINE_MAX + PREFIX_MAX + 1 };
 	char prefix[PREFIX_MAX];
 
 	if (stream->partial.length == 0)
 		return;
-	buf_init(&lines, CONFIG_LOG_LINE_MAX + PREFIX_MAX + 1);
 	format_prefix(prefix, stream->name, 'F');
 	(void)append_line(stream, &lines, prefix, "", 0); /* out of memory: the last half line is lost */
 	write_lines(stream->logs, &lines);
