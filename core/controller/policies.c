@@ -73,8 +73,16 @@ void policies_free(struct policies *policies)
 	free(policies);
 }
 
-static void show(struct controller *controller, const char *type, const char *name, const char *state,
-        const char *digest, const char *reason, const char *limit)
+struct verdict_text { /* of policies/{type}/{name}/status */
+	const char *type;
+	const char *name;
+	const char *state;
+	const char *digest; /* NULL: it was not looked at */
+	const char *reason; /* NULL: no error */
+	const char *limit;
+};
+
+static void show(struct controller *controller, const struct verdict_text *verdict)
 {
 	char since[CLOCK_TEXT_SIZE];
 	cleanup_json json_t *document = NULL;
@@ -82,29 +90,47 @@ static void show(struct controller *controller, const char *type, const char *na
 	cleanup_free char *text = NULL;
 
 	clock_format(clock_wall_ms(), since);
-	if (reason && json_array_append_new(errors, json_pack("{s:s, s:s, s:s*}", "path", "$", "reason",
-	                                                    reason, "limit", limit)) < 0)
+	if (verdict->reason &&
+	        json_array_append_new(errors, json_pack("{s:s, s:s, s:s*}", "path", "$", "reason",
+	                                              verdict->reason, "limit", verdict->limit)) < 0)
 		return;
-	document = json_pack("{s:s, s:s, s:s, s:s?, s:O, s:s}", "policy", name, "type", type, "state", state,
-	        "digest", digest, "errors", errors, "since", since);
+	document =
+	        json_pack("{s:s, s:s, s:s, s:s?, s:O, s:s}", "policy", verdict->name, "type", verdict->type,
+	                "state", verdict->state, "digest", verdict->digest, "errors", errors, "since", since);
 	text = document ? json_text(document) : NULL;
 	/* Offline: every verdict is given anew when the policies have been replayed. */
 	if (text)
-		(void)controller_retain(controller, TOPIC_POLICY_STATUS, type, name, text, strlen(text));
+		(void)controller_retain(
+		        controller, TOPIC_POLICY_STATUS, verdict->type, verdict->name, text, strlen(text));
+}
+
+static void refuse(
+        struct controller *controller, const struct topic *topic, const char *reason, const char *limit)
+{
+	const struct verdict_text verdict = { .type = topic->first,
+		.name = topic->second,
+		.state = "rejected",
+		.reason = reason,
+		.limit = limit };
+
+	show(controller, &verdict);
 }
 
 static void show_entry(struct controller *controller, const struct published *entry)
 {
-	const char *state = "active";
+	struct verdict_text verdict = {
+		.type = TYPE_PLACEMENT, .name = entry->name, .digest = entry->digest
+	};
 
 	if (entry->rejected)
-		state = "rejected";
+		verdict.state = "rejected";
 	else if (entry->failures >= CONFIG_POLICY_FAILURES_MAX)
-		state = "failed";
-	else if (entry->failures > 0)
-		state = "failing";
-	show(controller, TYPE_PLACEMENT, entry->name, state, entry->digest,
-	        entry->error.code ? entry->error.message : NULL, NULL);
+		verdict.state = "failed";
+	else
+		verdict.state = entry->failures > 0 ? "failing" : "active";
+	if (entry->error.code)
+		verdict.reason = entry->error.message;
+	show(controller, &verdict);
 }
 
 static void load(struct published *entry)
@@ -148,8 +174,9 @@ static struct published *take_entry(struct controller *controller, const char *n
 }
 
 static void replace_policy(
-        struct controller *controller, const char *name, const struct session_message *message)
+        struct controller *controller, const struct topic *topic, const struct session_message *message)
 {
+	const char *name = topic->second;
 	struct published *entry = take_entry(controller, name);
 	char digest[DIGEST_HEX_SIZE];
 	char limit[32];
@@ -157,8 +184,7 @@ static void replace_policy(
 
 	(void)snprintf(limit, sizeof(limit), "%d policies", CONFIG_POLICIES_MAX);
 	if (!entry) {
-		show(controller, TYPE_PLACEMENT, name, "rejected", NULL,
-		        "the fleet has no room for another policy", limit);
+		refuse(controller, topic, "the fleet has no room for another policy", limit);
 		return;
 	}
 	entry->seen = true;
@@ -211,17 +237,16 @@ void policies_message(
 	else if (topic->kind == TOPIC_POLICY_STATUS)
 		return;
 	else if (!is_placement && message->length > 0)
-		show(controller, topic->first, topic->second, "rejected", NULL,
-		        "policies of this type are not supported yet; known: placement", NULL);
+		refuse(controller, topic, "policies of this type are not supported yet; known: placement",
+		        NULL);
 	else if (!is_placement)
 		(void)controller_retain(controller, TOPIC_POLICY_STATUS, topic->first, topic->second, "", 0);
 	else if (message->too_large || message->length > CONFIG_POLICY_SOURCE_MAX)
-		show(controller, TYPE_PLACEMENT, topic->second, "rejected", NULL, "policy is too large",
-		        limit);
+		refuse(controller, topic, "policy is too large", limit);
 	else if (message->length == 0)
 		remove_policy(controller, topic->second);
 	else
-		replace_policy(controller, topic->second, message);
+		replace_policy(controller, topic, message);
 }
 
 void policies_connected(struct controller *controller)

@@ -205,39 +205,60 @@ static size_t index_of(const struct app_entry *app, const struct placement *plac
 	return i;
 }
 
-/* In place where the new container still fits; volumes are there. Else it moves, if another node takes it. */
+static void pause_rollout(const struct service_plan *plan, const char *id)
+{
+	char reason[REASON_SIZE];
+
+	schedule_explain(&plan->controller->nodes, plan->service, reason);
+	(void)snprintf(plan->state->rollout, sizeof(plan->state->rollout),
+	        "paused: no node fits %.128s: %.300s", id, reason);
+	plan->state->paused = true;
+	plan->app->unplaced = true;
+}
+
+/* To another node, if one takes it; else the old one goes on where it is. */
+static void move(const struct service_plan *plan, struct placement *placement, const char *id)
+{
+	const struct assignment_ref old = placement->ref;
+	struct fleet_node *old_node = placement->node;
+	char reason[REASON_SIZE];
+
+	TABLE_FOREACH(struct fleet_node, node, &plan->controller->nodes) {
+		if (!schedule_fits(node, plan->service, NULL, reason))
+			continue;
+		placement_remove(plan->app, index_of(plan->app, placement));
+		place(plan);
+		(void)snprintf(plan->state->rollout, REASON_SIZE, "moves %.128s", id);
+		if (placement_find(plan->app, old.service, old.slot))
+			return;
+		/* The policy refused: its memory was there a moment ago. */
+		plan->state->unplaced[0] = '\0';
+		(void)placement_add(plan->app, &old, old_node, plan->service);
+		break;
+	}
+	pause_rollout(plan, id);
+}
+
+/* In place where the new container still fits: its volumes are there. */
 static void swap(const struct service_plan *plan, struct placement *placement)
 {
-	struct service_state *state = plan->state;
 	struct assignment_ref ref;
 	char reason[REASON_SIZE];
 	bool time_helps;
 
 	if (make_ref(plan, placement->ref.slot, &ref) < 0)
 		return; /* revision_new has tried the longest one */
-	if (!fleet_node_ready(placement->node) ||
-	        schedule_fits(placement->node, plan->service, placement, reason)) {
-		placement->ref = ref;
-		placement->since_ms = clock_wall_ms();
-		placement->running_ms = 0;
-		placement_set_service(placement, plan->service);
-		placement->node->changed = true;
-		(void)progress_of(placement, state->rollout, &time_helps);
+	if (fleet_node_ready(placement->node) &&
+	        !schedule_fits(placement->node, plan->service, placement, reason)) {
+		move(plan, placement, ref.id);
 		return;
 	}
-	TABLE_FOREACH(struct fleet_node, node, &plan->controller->nodes) {
-		if (!schedule_fits(node, plan->service, NULL, reason))
-			continue;
-		placement_remove(plan->app, index_of(plan->app, placement));
-		place(plan);
-		(void)snprintf(state->rollout, sizeof(state->rollout), "moves %.128s", ref.id);
-		return;
-	}
-	schedule_explain(&plan->controller->nodes, plan->service, reason);
-	(void)snprintf(state->rollout, sizeof(state->rollout), "paused: no node fits %.128s: %.300s", ref.id,
-	        reason);
-	state->paused = true;
-	plan->app->unplaced = true;
+	placement->ref = ref;
+	placement->since_ms = clock_wall_ms();
+	placement->running_ms = 0;
+	placement_set_service(placement, plan->service);
+	placement->node->changed = true;
+	(void)progress_of(placement, plan->state->rollout, &time_helps);
 }
 
 static void roll(const struct service_plan *plan)

@@ -12,6 +12,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
+#include "core/controller/schedule.h"
 #include "tests/unit/controller/fake.h"
 
 #define MUTATIONS 10000
@@ -140,7 +141,7 @@ static void one_node_too_many(void **state)
 	assert_true(fake_has_event(fake, "payload.rejected"));
 	/* Clearing the topics of one makes room after the next tick. */
 	fake_put(fake, "nodes/n0/presence", "", true);
-	fake_run(fake, CONFIG_BEAT_MS + 200);
+	fleet_forget_empty(fake->controller);
 	json_array_clear(fake->events);
 	fake_presence(fake, "extra", true);
 	assert_false(fake_has_event(fake, "payload.rejected"));
@@ -198,9 +199,16 @@ static void answers_do_not_go_to_documents(void **state)
 static void silent_node_is_noticed(void **state)
 {
 	struct fake *fake = start();
+	struct fleet_node *node;
 
 	(void)state;
-	fake_run(fake, 3 * CONFIG_BEAT_MS + CONFIG_BEAT_MS + 200);
+	node = table_find(&fake->controller->nodes, "n1");
+	node->heard_ms -= 3 * CONFIG_BEAT_MS;
+	fleet_tick(fake->controller);
+	assert_false(fake_has_event(fake, "node.silent"));
+	node->heard_ms -= CONFIG_BEAT_MS;
+	fleet_tick(fake->controller);
+	controller_turn(fake->controller);
 	assert_true(fake_has_event(fake, "node.silent"));
 	fake_expect(fake, "shop", "reason", "node n1 is silent");
 	fake_put(fake, "nodes/n1/beat",
