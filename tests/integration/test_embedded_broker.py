@@ -66,6 +66,12 @@ def test_what_was_saved_survives_kill_9_of_the_broker(box):
     assert "killed by signal 9, next start in 100 ms" in box.log_text()
 
 
+def test_baton_control_asks_for_a_save(box):
+    """IPC_BROKER_SAVE, some seconds after the last change of its own documents."""
+    box.broker_pid()
+    box.wait(lambda: database(box).exists() and b"nodes/box/presence" in database(box).read_bytes(), "a save", 40)
+
+
 def test_orderly_stop_saves(box):
     box.connect("t").publish("kept", "1", retain=True)
     pid = box.broker_pid()
