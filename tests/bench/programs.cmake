@@ -13,3 +13,9 @@ target_link_libraries(bench_empty_control PRIVATE PkgConfig::EVENT PkgConfig::JA
 	PkgConfig::MOSQUITTO PkgConfig::LUA PkgConfig::CRYPTO PkgConfig::SECCOMP)
 set_target_properties(bench_stamp bench_empty_batond bench_empty_control PROPERTIES
 	RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+
+add_executable(start_floor start_floor.c measure.c)
+target_link_libraries(start_floor PRIVATE baton_base)
+add_executable(plugin_start plugin_start.c measure.c)
+target_link_libraries(plugin_start PRIVATE baton_supervisor)
+set_target_properties(start_floor plugin_start PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
