@@ -234,7 +234,11 @@ def test_tls_many_messages_in_one_record(start, started, certificates, tls_broke
     started.append(proxy)
     one = start("--host", "localhost", "--port", proxy.port, "--ca", certificates.ca, "--sub", "t/#", "--echo", "e/x")
     one.wait("connected")
-    time.sleep(2.5)
+    # Each publication writes a byte into a socket pair of libmosquitto that nobody reads; when it is full, every
+    # publication from inside of `message` leaves EAGAIN in errno, which loop_read takes for the end of the data.
+    one.tell("fill 1000 e/y")
+    one.wait("filled")
+    time.sleep(3)
     writer = start("--socket", tls_broker.socket, "--id", "writer")
     writer.wait("connected")
     proxy.batches.clear()
