@@ -48,7 +48,7 @@ class Store:
         return json.loads(done.stdout)
 
     def import_(self, source, name="-", helper=None, **more):
-        return self.run("import", source, name, helper or self.build / "bin/baton-unpack", **more)
+        return self.run("import", source, name, helper or self.build / "lib/baton/baton-unpack", **more)
 
     def layer(self, data):
         return self.images / "layers" / sha256(data)
@@ -751,7 +751,7 @@ def test_report_is_not_trusted(store, layout, tmp_path, report, layers):
 
 def test_helper_alone_says_what_it_is(build):
     for arguments in ([], ["--help"], ["--import"], ["--import", "x"]):
-        done = subprocess.run([str(build / "bin/baton-unpack"), *arguments], capture_output=True, text=True)
+        done = subprocess.run([str(build / "lib/baton/baton-unpack"), *arguments], capture_output=True, text=True)
         assert done.returncode == 2 and "baton image import" in done.stderr
 
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* baton image: the image store of this machine, directly and as root. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/files.h"
+#include "core/base/strv.h"
+#include "core/cli/bus.h"
+#include "core/cli/helper.h"
+#include "core/cli/table.h"
+#include "core/image/import.h"
+#include "core/image/store.h"
+#include "core/model/assignment.h"
+#include "core/supervisor/record.h"
+
+#define SIZE_TEXT_SIZE 24
+
+static void format_size(uint64_t bytes, char text[static SIZE_TEXT_SIZE])
+{
+	static const char units[] = "kMGT";
+	double value = (double)bytes / 1000;
+	size_t unit = 0;
+
+	while (value >= 1000 && units[unit + 1] != '\0') {
+		value /= 1000;
+		unit++;
+	}
+	(void)snprintf(text, SIZE_TEXT_SIZE, "%.1f %cB", value, units[unit]);
+}
+
+static int fail(const struct baton_error *err)
+{
+	const char *advice = "";
+
+	if (err->code == EACCES || err->code == EPERM)
+		advice = "; run this as root";
+	return cli_error(err->code == ENOENT ? CLI_NOT_FOUND : CLI_FAILED, "%s%s", err->message, advice);
+}
+
+/* ---- import ---- */
+
+static int import(const struct cli *cli, const struct config *config)
+{
+	cleanup_free char *helper = helper_path(config, "baton-unpack");
+	cleanup_json json_t *document = NULL;
+	struct image_import result;
+	struct baton_error err;
+
+	if (cli->n_operands != 2)
+		return cli_error(CLI_USAGE, "usage: baton image import [--name NAME] PATH");
+	if (!helper)
+		return cli_error(CLI_FAILED, "out of memory");
+	if (image_import(config->root, cli->operands[1], cli->options.name, helper, &result, &err) < 0)
+		return fail(&err);
+	if (result.dropped_xattrs > 0)
+		cli_warning("%" PRIu64 " extended attributes were left out: only security.capability and user.* are kept",
+		        result.dropped_xattrs);
+	if (!cli->options.json) {
+		(void)printf("%s %s\n", result.ref, result.digest);
+		return CLI_OK;
+	}
+	document = json_pack("{s:s, s:s}", "name", result.ref, "digest", result.digest);
+	return json_write(document, stdout) < 0 ? CLI_FAILED : CLI_OK;
+}
+
+/* ---- ls ---- */
+
+static json_t *entries_json(const struct image_entry *entries, size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		(void)json_array_append_new(array,
+		        json_pack("{s:s, s:s, s:I}", "name", entries[i].ref, "digest", entries[i].digest, "size",
+		                (json_int_t)entries[i].size)); /* out of memory leaves it out of a listing */
+	return array;
+}
+
+static void write_entries(const struct image_entry *entries, size_t count)
+{
+	static const char *const titles[] = { "NAME", "DIGEST", "SIZE", NULL };
+	struct table *table = table_new(titles);
+
+	for (size_t i = 0; i < count; i++) {
+		char digest[IMAGE_DIGEST_SIZE];
+		char size[SIZE_TEXT_SIZE];
+		const char *const cells[] = { entries[i].ref, digest, size };
+
+		(void)snprintf(digest, sizeof(digest), "%.19s", entries[i].digest); /* "sha256:" and 12 digits */
+		format_size(entries[i].size, size);
+		table_add(table, cells);
+	}
+	table_write(table, stdout);
+}
+
+static int list(const struct cli *cli, const struct config *config)
+{
+	struct baton_error err;
+	cleanup_close int store = image_store_open(config->root, &err);
+	cleanup_free struct image_entry *entries = NULL;
+	cleanup_json json_t *document = NULL;
+	size_t count;
+
+	if (cli->n_operands != 1)
+		return cli_error(CLI_USAGE, "usage: baton image ls");
+	if (store < 0 || image_list(store, &entries, &count, &err) < 0)
+		return fail(&err);
+	if (!cli->options.json) {
+		write_entries(entries, count);
+		return CLI_OK;
+	}
+	document = json_pack("{s:o}", "images", entries_json(entries, count));
+	return json_write(document, stdout) < 0 ? CLI_FAILED : CLI_OK;
+}
+
+/* ---- rm ---- */
+
+struct use {
+	int store_fd;
+	const char *digest; /* of the image that shall go */
+	char **layers;      /* that containers of this node need, whatever their images are called now */
+	char user[INSTANCE_ID_MAX + 1]; /* an instance that runs `digest`, "" without */
+};
+
+static int note_layers(struct use *use, const char *digest, struct baton_error *err)
+{
+	char ref[IMAGE_DIGEST_SIZE + 8];
+	struct image image;
+	int r;
+
+	(void)snprintf(ref, sizeof(ref), "any@%s", digest);
+	r = image_lookup(use->store_fd, ref, &image, err);
+	if (r == -ENOENT)
+		return 0; /* its record is gone, and the layers with it */
+	if (r < 0)
+		return r;
+	STRV_FOREACH(layer, image.layers) {
+		if (r == 0 && strv_append(&use->layers, *layer) < 0)
+			r = error_set(err, ENOMEM, "out of memory");
+	}
+	image_release(&image);
+	return r;
+}
+
+static int note_container(struct use *use, int containers_fd, const char *id, struct baton_error *err)
+{
+	cleanup_close int fd = file_open_beneath(containers_fd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	struct record record;
+	int r;
+
+	if (fd < 0)
+		return 0; /* it has just gone */
+	r = record_read(fd, &record, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (record.phase != RECORD_ENDED && strcmp(record.image_digest, use->digest) == 0)
+		(void)snprintf(use->user, sizeof(use->user), "%s", id);
+	r = record.phase == RECORD_ENDED ? 0 : note_layers(use, record.image_digest, err);
+	record_release(&record);
+	return r;
+}
+
+static int note_containers(const struct config *config, struct use *use, struct baton_error *err)
+{
+	cleanup_free char *path = NULL;
+	cleanup_dir DIR *directory = NULL;
+	struct dirent *entry;
+	int r = 0;
+
+	if (asprintf(&path, "%s/containers", config->run) < 0) {
+		path = NULL; /* undefined after a failure, see asprintf(3) */
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	directory = opendir(path);
+	if (!directory)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", path);
+	while (r == 0 && (entry = readdir(directory))) {
+		if (entry->d_name[0] != '.')
+			r = note_container(use, dirfd(directory), entry->d_name, err);
+	}
+	return r;
+}
+
+static int find_use(const struct config *config, const char *ref, struct use *use, struct baton_error *err)
+{
+	struct image image;
+	int r = image_lookup(use->store_fd, ref, &image, err);
+
+	if (r < 0)
+		return r;
+	use->digest = image.digest;
+	r = note_containers(config, use, err);
+	image_release(&image);
+	return r;
+}
+
+static int removed(const struct cli *cli, uint64_t freed)
+{
+	cleanup_json json_t *document = NULL;
+	char size[SIZE_TEXT_SIZE];
+
+	if (!cli->options.json) {
+		format_size(freed, size);
+		(void)printf("%s is removed, %s freed\n", cli->operands[1], size);
+		return CLI_OK;
+	}
+	document = json_pack("{s:s, s:I}", "removed", cli->operands[1], "freed", (json_int_t)freed);
+	return json_write(document, stdout) < 0 ? CLI_FAILED : CLI_OK;
+}
+
+static int removal(const struct cli *cli, const struct config *config)
+{
+	const char *ref = cli->operands[1];
+	struct baton_error err;
+	cleanup_close int store = -1;
+	struct use use = { .digest = NULL };
+	uint64_t freed = 0;
+	int r;
+
+	if (cli->n_operands != 2)
+		return cli_error(CLI_USAGE, "usage: baton image rm NAME");
+	store = use.store_fd = image_store_open(config->root, &err);
+	r = store < 0 ? store : find_use(config, ref, &use, &err);
+	if (r == 0 && use.user[0])
+		r = error_set(&err, EBUSY, "%s runs \"%s\"; remove its application first", use.user, ref);
+	if (r == 0)
+		r = image_remove(store, ref, use.layers, &freed, &err);
+	strv_free(use.layers);
+	return r < 0 ? fail(&err) : removed(cli, freed);
+}
+
+int verb_image(const struct cli *cli)
+{
+	static const struct {
+		const char *name;
+		int (*run)(const struct cli *cli, const struct config *config);
+	} verbs[] = { { "import", import }, { "ls", list }, { "rm", removal } };
+	struct config config;
+	int code = cli_load_config(cli, &config);
+
+	if (code != CLI_OK)
+		return code;
+	code = -1;
+	for (size_t i = 0; i < array_size(verbs); i++) {
+		if (strcmp(cli->operands[0], verbs[i].name) == 0)
+			code = verbs[i].run(cli, &config);
+	}
+	config_release(&config);
+	if (code < 0)
+		return cli_error(CLI_USAGE, "image: \"%s\" is none of import, ls, rm", cli->operands[0]);
+	return code;
+}
