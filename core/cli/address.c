@@ -47,7 +47,8 @@ int address_parse(const char *text, struct address *ret_address, struct baton_er
 
 	if (strncmp(text, UNIX_SCHEME, scheme) == 0) {
 		if (text[scheme] != '/')
-			return error_set(err, EINVAL, "broker \"%s\": the path after unix: must be absolute", text);
+			return error_set(
+			        err, EINVAL, "broker \"%s\": the path after unix: must be absolute", text);
 		address.socket = strdup(text + scheme);
 		if (!address.socket)
 			return error_set(err, ENOMEM, "out of memory");
@@ -56,8 +57,10 @@ int address_parse(const char *text, struct address *ret_address, struct baton_er
 	}
 	end = host_end(text);
 	rest = end && *end == ']' ? end + 1 : end;
-	if (!end || end == start || (*rest && *rest != ':') || (*rest && parse_port(rest + 1, &address.port) < 0))
-		return error_set(err, EINVAL, "broker \"%s\" is none of HOST, HOST:PORT, [IPV6]:PORT, unix:/PATH", text);
+	if (!end || end == start || (*rest && *rest != ':') ||
+	        (*rest && parse_port(rest + 1, &address.port) < 0))
+		return error_set(err, EINVAL,
+		        "broker \"%s\" is none of HOST, HOST:PORT, [IPV6]:PORT, unix:/PATH", text);
 	address.host = strndup(start, (size_t)(end - start));
 	if (!address.host)
 		return error_set(err, ENOMEM, "out of memory");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* baton apply: a file to a manifest, the manifest to the broker, then wait for the verdict and for the instances. */
+/* baton apply: a file to a manifest, the manifest to the broker, then wait for the verdict and for the
+ * instances. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +16,14 @@
 #include "core/model/compose.h"
 
 #define TICK_MS 100
-/* A container that ends at once is "running" for a moment; one that stays degraded for long needs a person. */
+/* A container that ends at once is "running" for a moment; one that stays degraded for long needs a person.
+ */
 #define STABLE_MS   1000
 #define DEGRADED_MS 15000
 
 struct application {
 	const char *app;
-	char *text; /* what is published */
+	const char *text; /* what is published */
 	char digest[DIGEST_HEX_SIZE];
 	struct bus *bus;
 	struct progress progress;
@@ -114,7 +116,8 @@ static int tell(const struct cli *cli, const struct application *application, in
 		(void)cli_error(CLI_FAILED, "%s stays degraded: %s", application->app, reason);
 	if (code == CLI_TIMEOUT && !application->judged)
 		(void)cli_error(CLI_TIMEOUT,
-		        "no verdict on \"%s\" after %llu s; the manifest is published: is a controller running? "
+		        "no verdict on \"%s\" after %llu s; the manifest is published: is a controller "
+		        "running? "
 		        "(baton nodes)",
 		        application->app, seconds);
 	else if (code == CLI_TIMEOUT)
@@ -167,7 +170,7 @@ static int dry_run(const struct cli *cli, const struct application *application,
 	int r;
 
 	verdict_init(&verdict);
-	r = compose_decode(application->text, strlen(application->text), NULL, &app, &verdict);
+	r = compose_decode(application->text, strlen(application->text), application->app, &app, &verdict);
 	if (r == 0)
 		app_release(&app);
 	result = json_pack("{s:s, s:s, s:o, s:o, s:O}", "app", application->app, "verdict",
@@ -188,7 +191,7 @@ static int dry_run(const struct cli *cli, const struct application *application,
 	return r == 0 ? CLI_OK : CLI_REJECTED;
 }
 
-static int load(const struct cli *cli, json_t **ret_document)
+static int load(const struct cli *cli, struct manifest *ret_manifest)
 {
 	const struct manifest_source source = {
 		.path = cli->operands[0],
@@ -197,7 +200,7 @@ static int load(const struct cli *cli, json_t **ret_document)
 	};
 	struct baton_error err;
 
-	if (manifest_load(&source, ret_document, &err) < 0)
+	if (manifest_load(&source, ret_manifest, &err) < 0)
 		return cli_error(CLI_USAGE, "%s", err.message);
 	return CLI_OK;
 }
@@ -206,15 +209,14 @@ static int run(const struct cli *cli, struct application *application, json_t *d
 {
 	int code;
 
-	application->app = json_get_string(document, "name", "");
-	application->text = json_text(document);
-	if (!application->text || digest_sha256(application->text, strlen(application->text), application->digest) < 0)
+	if (digest_sha256(application->text, strlen(application->text), application->digest) < 0)
 		return cli_error(CLI_FAILED, "out of memory");
 	if (cli->options.dry_run)
 		return dry_run(cli, application, document);
 	if (!topic_name_valid(application->app))
 		return cli_error(CLI_USAGE,
-		        "$.name: \"%s\" cannot be the name of an application; use a-z, 0-9, \"_\", \"-\" and \".\", at "
+		        "$.name: \"%s\" cannot be the name of an application; use a-z, 0-9, \"_\", \"-\" and "
+		        "\".\", at "
 		        "most %d characters",
 		        application->app, TOPIC_NAME_MAX);
 	progress_init(&application->progress, cli->options.json);
@@ -227,12 +229,14 @@ static int run(const struct cli *cli, struct application *application, json_t *d
 
 int verb_apply(const struct cli *cli)
 {
-	struct application application = { .app = NULL };
-	cleanup_json json_t *document = NULL;
-	int code = load(cli, &document);
+	struct manifest manifest;
+	int code = load(cli, &manifest);
 
-	if (code == CLI_OK)
-		code = run(cli, &application, document);
-	free(application.text);
+	if (code == CLI_OK) {
+		struct application application = { .app = manifest.name, .text = manifest.text };
+
+		code = run(cli, &application, manifest.document);
+		manifest_release(&manifest);
+	}
 	return code;
 }

@@ -79,8 +79,9 @@ static void on_disconnected(void *arg, const char *reason, bool permanent)
 	struct bus *bus = arg;
 
 	if (!bus->synced || permanent)
-		bus_stop(bus, cli_error(CLI_UNREACHABLE, "broker %s: %s; is it running, and is this its address?",
-		                      bus->text, reason));
+		bus_stop(bus,
+		        cli_error(CLI_UNREACHABLE, "broker %s: %s; is it running, and is this its address?",
+		                bus->text, reason));
 	else
 		cli_warning("broker %s: %s; trying again", bus->text, reason);
 }
@@ -97,7 +98,8 @@ static void on_answer(struct bus *bus, const struct session_message *message, js
 }
 
 /* Keeps the newest document of each topic whose last level is not a stream. */
-static void keep(struct bus *bus, const struct session_message *message, const struct topic *topic, json_t *document)
+static void keep(
+        struct bus *bus, const struct session_message *message, const struct topic *topic, json_t *document)
 {
 	if (!topic_table()[topic->kind].retained)
 		return;
@@ -150,7 +152,8 @@ int cli_load_config(const struct cli *cli, struct config *ret_config)
 
 	if (r == 0)
 		return CLI_OK;
-	return cli_error(CLI_USAGE, "%s; name another file with --config, or a broker with --broker", err.message);
+	return cli_error(
+	        CLI_USAGE, "%s; name another file with --config, or a broker with --broker", err.message);
 }
 
 /* With --broker, a configuration file is only needed when one is named. */
@@ -175,7 +178,8 @@ static int load_password(struct bus *bus)
 		return CLI_OK;
 	r = file_read_at(AT_FDCWD, path, PASSWORD_FILE_MAX, &bus->password, NULL);
 	if (r < 0)
-		return cli_error(CLI_FAILED, "cannot read the password file \"%s\": %s", path, strerrordesc_np(-r));
+		return cli_error(
+		        CLI_FAILED, "cannot read the password file \"%s\": %s", path, strerrordesc_np(-r));
 	bus->password[strcspn(bus->password, "\r\n")] = '\0';
 	return CLI_OK;
 }
@@ -235,7 +239,8 @@ static int configure(const struct cli *cli, struct bus *bus)
 	if (prefix)
 		bus->prefix = prefix;
 	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK); /* then the pid alone tells clients apart */
-	(void)snprintf(bus->client_id, sizeof(bus->client_id), "baton-cli-%d-%08" PRIx32, (int)getpid(), random);
+	(void)snprintf(
+	        bus->client_id, sizeof(bus->client_id), "baton-cli-%d-%08" PRIx32, (int)getpid(), random);
 	bus->session_config.client_id = bus->client_id;
 	bus->session_config.keepalive_s = KEEPALIVE_S;
 	bus->session_config.backoff_min_ms = CONFIG_SESSION_BACKOFF_MIN_MS;
@@ -416,16 +421,16 @@ int bus_publish(struct bus *bus, enum topic_kind kind, const char *name, const v
 	if (r == 0)
 		r = session_flush(bus->session, on_flushed, bus);
 	if (r < 0)
-		return cli_error(r == -ENOTCONN ? CLI_UNREACHABLE : CLI_FAILED, "cannot publish to %s: %s", topic,
-		        strerrordesc_np(-r));
+		return cli_error(r == -ENOTCONN ? CLI_UNREACHABLE : CLI_FAILED, "cannot publish to %s: %s",
+		        topic, strerrordesc_np(-r));
 	code = bus_wait(bus, FLUSH_TIMEOUT_MS);
 	if (code == CLI_TIMEOUT)
 		return cli_error(CLI_UNREACHABLE, "broker %s does not acknowledge the document", bus->text);
 	return code;
 }
 
-int bus_request(struct bus *bus, enum topic_kind kind, const char *first, const char *verb, const json_t *request,
-        bus_answer_fn answer, void *arg)
+int bus_request(struct bus *bus, enum topic_kind kind, const char *first, const char *verb,
+        const json_t *request, bus_answer_fn answer, void *arg)
 {
 	cleanup_free char *text = json_text(request);
 	size_t index = bus->n_requests;
@@ -448,14 +453,15 @@ int bus_request(struct bus *bus, enum topic_kind kind, const char *first, const 
 	if (r == 0)
 		r = session_publish(bus->session, &publish);
 	if (r < 0)
-		return cli_error(r == -ENOTCONN ? CLI_UNREACHABLE : CLI_FAILED, "cannot publish to %s: %s", topic,
-		        strerrordesc_np(-r));
+		return cli_error(r == -ENOTCONN ? CLI_UNREACHABLE : CLI_FAILED, "cannot publish to %s: %s",
+		        topic, strerrordesc_np(-r));
 	return CLI_OK;
 }
 
 int bus_wait(struct bus *bus, int64_t timeout_ms)
 {
-	struct timeval limit = { .tv_sec = timeout_ms / 1000, .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000 };
+	struct timeval limit = { .tv_sec = timeout_ms / 1000,
+		.tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000 };
 
 	/* What stopped the loop while nobody waited (an error told from a callback) counts as well. */
 	if (!bus->stopped) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One command's connection to the broker: subscribe, wait for the retained state, look at documents, wait for a
- * change, send a request. The only place of the command line that knows the session.
+ * One command's connection to the broker: subscribe, wait for the retained state, look at documents, wait for
+ * a change, send a request. The only place of the command line that knows the session.
  */
 #ifndef BATON_CLI_BUS_H
 #define BATON_CLI_BUS_H
@@ -19,8 +19,8 @@
 struct bus;
 
 /*
- * `document` is NULL for an empty payload, and for one that is no JSON. Called for every message, retained ones
- * included.
+ * `document` is NULL for an empty payload, and for one that is no JSON. Called for every message, retained
+ * ones included.
  */
 typedef void (*bus_message_fn)(void *arg, const struct topic *topic, json_t *document);
 
@@ -28,8 +28,8 @@ typedef void (*bus_message_fn)(void *arg, const struct topic *topic, json_t *doc
 typedef void (*bus_answer_fn)(void *arg, json_t *answer);
 
 /*
- * Reads configuration, --broker, --prefix and the environment. Nothing is connected yet. CLI_OK and *ret_bus, or
- * an exit code after telling why.
+ * Reads configuration, --broker, --prefix and the environment. Nothing is connected yet. CLI_OK and *ret_bus,
+ * or an exit code after telling why.
  */
 int bus_open(const struct cli *cli, bus_message_fn message, void *arg, struct bus **ret_bus);
 void bus_close(struct bus *bus); /* takes NULL */
@@ -53,10 +53,11 @@ void bus_each(struct bus *bus, enum topic_kind kind, bus_message_fn visit, void 
 int bus_publish(struct bus *bus, enum topic_kind kind, const char *name, const void *payload, size_t length);
 
 /* Sends a request with a response topic; `answer` may be NULL. CLI_OK, or an exit code after telling why. */
-int bus_request(struct bus *bus, enum topic_kind kind, const char *first, const char *verb, const json_t *request,
-        bus_answer_fn answer, void *arg);
+int bus_request(struct bus *bus, enum topic_kind kind, const char *first, const char *verb,
+        const json_t *request, bus_answer_fn answer, void *arg);
 
-/* Runs the loop until bus_stop, or until timeout_ms (0: no limit): its code, or CLI_TIMEOUT without a word. */
+/* Runs the loop until bus_stop, or until timeout_ms (0: no limit): its code, or CLI_TIMEOUT without a word.
+ */
 int bus_wait(struct bus *bus, int64_t timeout_ms);
 void bus_stop(struct bus *bus, int code);
 

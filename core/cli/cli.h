@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The `baton` command line: verbs, options and exit codes as tables that help, documentation and completion read. */
+/* The `baton` command line: verbs, options and exit codes as tables that help, documentation and completion
+ * read. */
 #ifndef BATON_CLI_H
 #define BATON_CLI_H
 

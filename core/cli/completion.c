@@ -38,7 +38,8 @@ static void write_file_options(void)
 int verb_completion(const struct cli *cli)
 {
 	if (strcmp(cli->operands[0], "bash") != 0)
-		return cli_error(CLI_USAGE, "completion: \"%s\" is not known; there is bash", cli->operands[0]);
+		return cli_error(
+		        CLI_USAGE, "completion: \"%s\" is not known; there is bash", cli->operands[0]);
 	(void)printf("# bash completion of baton, written by \"baton completion bash\"\n"
 	             "_baton() {\n"
 	             "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words\n"

@@ -47,9 +47,10 @@ static void run_checks(const struct doctor *doctor, const struct check *checks, 
 		} else {
 			check->run(doctor, &result);
 		}
-		(void)json_array_append_new(results,
-		        json_pack("{s:s, s:s, s:s, s:s}", "name", check->name, "state", state_names[result.state],
-		                "text", result.text, "advice", result.advice)); /* a text that is no UTF-8 is left out */
+		(void)json_array_append_new(
+		        results, json_pack("{s:s, s:s, s:s, s:s}", "name", check->name, "state",
+		                         state_names[result.state], "text", result.text, "advice",
+		                         result.advice)); /* a text that is no UTF-8 is left out */
 	}
 }
 
@@ -59,8 +60,7 @@ static size_t count(const json_t *results, enum check_state state)
 	size_t found = 0;
 	size_t i;
 
-	json_array_foreach(results, i, result)
-	{
+	json_array_foreach(results, i, result) {
 		if (strcmp(json_get_string(result, "state", ""), state_names[state]) == 0)
 			found++;
 	}
@@ -72,8 +72,7 @@ static void write_text(const json_t *results)
 	const json_t *result;
 	size_t i;
 
-	json_array_foreach(results, i, result)
-	{
+	json_array_foreach(results, i, result) {
 		const char *advice = json_get_string(result, "advice", "");
 
 		(void)printf("%-4s  %-14s  %s\n", json_get_string(result, "state", ""),
@@ -81,8 +80,8 @@ static void write_text(const json_t *results)
 		if (advice[0])
 			(void)printf("%22s  -> %s\n", "", advice);
 	}
-	(void)printf("%zu checks, %zu warnings, %zu failed\n", json_array_size(results), count(results, CHECK_WARN),
-	        count(results, CHECK_FAIL));
+	(void)printf("%zu checks, %zu warnings, %zu failed\n", json_array_size(results),
+	        count(results, CHECK_WARN), count(results, CHECK_FAIL));
 }
 
 int verb_doctor(const struct cli *cli)

@@ -55,7 +55,8 @@ static void check_calls(const struct doctor *doctor, struct check_result *result
 		if (!has_call(calls[i].number))
 			missing = calls[i].name;
 	}
-	check_found(result, "%s%s", missing ? "this kernel lacks " : "clone3, pidfds, openat2, mount API", missing ? missing : "");
+	check_found(result, "%s%s", missing ? "this kernel lacks " : "clone3, pidfds, openat2, mount API",
+	        missing ? missing : "");
 	if (missing)
 		check_advise(result, CHECK_FAIL, "Baton needs Linux 5.12 or newer");
 }
@@ -73,7 +74,8 @@ static void check_namespaces(const struct doctor *doctor, struct check_result *r
 		if (access(path, F_OK) == 0)
 			continue;
 		check_found(result, "no %s namespaces", names[i]);
-		check_advise(result, CHECK_FAIL, "this kernel was built without them: use that of the distribution");
+		check_advise(result, CHECK_FAIL,
+		        "this kernel was built without them: use that of the distribution");
 	}
 }
 
@@ -83,7 +85,8 @@ static bool has_word(const char *text, const char *word)
 	size_t length = strlen(word);
 
 	for (const char *at = strstr(text, word); at; at = strstr(at + length, word)) {
-		if ((at == text || strchr(" \t\n", at[-1])) && (at[length] == '\0' || strchr(" \t\n", at[length])))
+		if ((at == text || strchr(" \t\n", at[-1])) &&
+		        (at[length] == '\0' || strchr(" \t\n", at[length])))
 			return true;
 	}
 	return false;
@@ -111,7 +114,8 @@ static void check_seccomp(const struct doctor *doctor, struct check_result *resu
 
 static void check_landlock(const struct doctor *doctor, struct check_result *result)
 {
-	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1U /* LANDLOCK_CREATE_RULESET_VERSION */);
+	long version =
+	        syscall(SYS_landlock_create_ruleset, NULL, 0, 1U /* LANDLOCK_CREATE_RULESET_VERSION */);
 
 	(void)doctor;
 	if (version > 0) {
@@ -120,7 +124,8 @@ static void check_landlock(const struct doctor *doctor, struct check_result *res
 	}
 	check_found(result, "not available: %s", strerrordesc_np(errno));
 	check_advise(result, CHECK_WARN,
-	        "baton-control is confined by its user and seccomp alone; for more, boot with lsm=landlock,... in the "
+	        "baton-control is confined by its user and seccomp alone; for more, boot with "
+	        "lsm=landlock,... in the "
 	        "kernel's command line");
 }
 
@@ -144,8 +149,8 @@ static void check_cgroup(const struct doctor *doctor, struct check_result *resul
 
 	if (cgroup_root_new(doctor->config.cgroup_parent, &root, &err) < 0) {
 		check_found(result, "%s", err.message);
-		check_advise(result, CHECK_FAIL, geteuid() == 0 ? "mount control groups: see docs/operations.md" :
-		                                                  "run this as root");
+		check_advise(result, CHECK_FAIL,
+		        geteuid() == 0 ? "mount control groups: see docs/operations.md" : "run this as root");
 		return;
 	}
 	check_found(result, "%s, all of memory, cpu, pids, devices", cgroup_mode(root));
@@ -154,7 +159,8 @@ static void check_cgroup(const struct doctor *doctor, struct check_result *resul
 			used += (size_t)snprintf(result->text + used, sizeof(result->text) - used, "%s%s",
 			        used > 0 ? "; " : "", *missing);
 		check_advise(result, CHECK_WARN,
-		        "services that need the limit are not placed here; on a Raspberry Pi add cgroup_enable=memory to "
+		        "services that need the limit are not placed here; on a Raspberry Pi add "
+		        "cgroup_enable=memory to "
 		        "cmdline.txt");
 	}
 	cgroup_root_free(root);

@@ -19,17 +19,18 @@
 #include "core/cli/helper.h"
 
 #define LITTLE_SPACE ((uint64_t)64 << 20) /* a new image or a full log would not fit */
-#define OLDEST_CLOCK 1735689600000        /* 2025-01-01: an earlier time is that of a clock without a battery */
+#define OLDEST_CLOCK 1735689600000 /* 2025-01-01: an earlier time is that of a clock without a battery */
 
 static void check_config(const struct doctor *doctor, struct check_result *result)
 {
 	if (doctor->has_config) {
-		check_found(result, "%s, node %s, prefix %s", cli_config_path(doctor->cli), doctor->config.node.name,
-		        doctor->config.prefix);
+		check_found(result, "%s, node %s, prefix %s", cli_config_path(doctor->cli),
+		        doctor->config.node.name, doctor->config.prefix);
 		return;
 	}
 	check_found(result, "%s", doctor->config_error);
-	check_advise(result, CHECK_FAIL, "correct it; batond --example-config writes one with every key explained");
+	check_advise(result, CHECK_FAIL,
+	        "correct it; batond --example-config writes one with every key explained");
 }
 
 static void check_user(const struct doctor *doctor, struct check_result *result)
@@ -40,7 +41,8 @@ static void check_user(const struct doctor *doctor, struct check_result *result)
 
 	if (config_user(&doctor->config, &uid, &gid, &err) < 0) {
 		check_found(result, "%s", err.message);
-		check_advise(result, CHECK_FAIL, "useradd --system --no-create-home --shell /usr/sbin/nologin %s",
+		check_advise(result, CHECK_FAIL,
+		        "useradd --system --no-create-home --shell /usr/sbin/nologin %s",
 		        doctor->config.user);
 		return;
 	}
@@ -71,7 +73,8 @@ static bool check_space(const char *path, struct check_result *result, struct st
 
 	if (r < 0) {
 		check_found(result, "%s: %s", path, strerrordesc_np(-r));
-		check_advise(result, CHECK_FAIL, "make the directory, or name another one in the configuration");
+		check_advise(
+		        result, CHECK_FAIL, "make the directory, or name another one in the configuration");
 		return false;
 	}
 	space = (uint64_t)ret_status->f_bavail * (uint64_t)ret_status->f_bsize;
@@ -100,7 +103,8 @@ static void check_run(const struct doctor *doctor, struct check_result *result)
 		return;
 	if (status.f_type != TMPFS_MAGIC && status.f_type != RAMFS_MAGIC)
 		check_advise(result, CHECK_WARN,
-		        "this is no tmpfs: logs wear the disk out, and what is left after a reboot is taken for new");
+		        "this is no tmpfs: logs wear the disk out, and what is left after a reboot is taken "
+		        "for new");
 }
 
 /* As batond judges it: what others may write is not loaded. */
@@ -134,7 +138,8 @@ static bool check_runtime(const struct doctor *doctor, const char *name, struct 
 	object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!object || !dlsym(object, "baton_runtime_entry")) {
 		check_found(result, "%s", dlerror());
-		check_advise(result, CHECK_FAIL, "install the packages that it needs, and the same version as batond");
+		check_advise(result, CHECK_FAIL,
+		        "install the packages that it needs, and the same version as batond");
 		return false;
 	}
 	(void)dlclose(object); /* nothing of it is used */
@@ -151,11 +156,13 @@ static void check_runtimes(const struct doctor *doctor, struct check_result *res
 		if (!check_runtime(doctor, *name, result))
 			return;
 		if (used < sizeof(names))
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used > 0 ? ", " : "", *name);
+			used += (size_t)snprintf(
+			        names + used, sizeof(names) - used, "%s%s", used > 0 ? ", " : "", *name);
 	}
 	check_found(result, "%s", names);
 	if (strv_contains(config->runtimes.enabled, "crun") && access(config->runtimes.crun_path, X_OK) < 0)
-		check_advise(result, CHECK_WARN, "apt-get install crun: there is no %s", config->runtimes.crun_path);
+		check_advise(result, CHECK_WARN, "apt-get install crun: there is no %s",
+		        config->runtimes.crun_path);
 }
 
 static void check_helpers(const struct doctor *doctor, struct check_result *result)
@@ -182,7 +189,8 @@ static void check_clock(const struct doctor *doctor, struct check_result *result
 	clock_format(now, text);
 	check_found(result, "%s", text);
 	if (now < OLDEST_CLOCK && doctor->config.broker.ca_file[0])
-		check_advise(result, CHECK_WARN, "certificates of the broker are not valid yet: set the clock");
+		check_advise(
+		        result, CHECK_WARN, "certificates of the broker are not valid yet: set the clock");
 }
 
 static void check_broker_program(const struct doctor *doctor, struct check_result *result)
@@ -195,7 +203,8 @@ static void check_broker_program(const struct doctor *doctor, struct check_resul
 	}
 	check_found(result, "%s", config->broker.program);
 	if (access(config->broker.program, X_OK) < 0)
-		check_advise(result, CHECK_FAIL, "apt-get install mosquitto, and systemctl disable --now mosquitto");
+		check_advise(result, CHECK_FAIL,
+		        "apt-get install mosquitto, and systemctl disable --now mosquitto");
 }
 
 /* The reason of a failure is told on standard error by the bus. */
@@ -213,9 +222,9 @@ static void check_broker(const struct doctor *doctor, struct check_result *resul
 	check_found(result, "%s %s", bus_address(bus), code == CLI_OK ? "answers" : "does not answer");
 	if (code != CLI_OK)
 		check_advise(result, CHECK_FAIL,
-		        doctor->config.broker.mode == BROKER_EMBEDDED ?
-		                "start batond: the embedded broker is its child" :
-		                "start it, or correct broker.host, broker.port and the credentials");
+		        doctor->config.broker.mode == BROKER_EMBEDDED
+		                ? "start batond: the embedded broker is its child"
+		                : "start it, or correct broker.host, broker.port and the credentials");
 	bus_close(bus);
 }
 

@@ -14,7 +14,8 @@ static void write_clean(const char *text)
 
 static void on_event(void *arg, const struct topic *topic, json_t *event)
 {
-	static const char *const members[] = { "time", "node", "type", "app", "instance", "topic", "path", "reason" };
+	static const char *const members[] = { "time", "node", "type", "app", "instance", "topic", "path",
+		"reason" };
 	const struct cli *cli = arg;
 
 	if (topic->kind != TOPIC_EVENTS || !event)

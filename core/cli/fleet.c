@@ -34,9 +34,11 @@ bool fleet_node_online(struct bus *bus, const char *node)
 }
 
 /* A copy with `name` set, filed under its id; replaces what is there. */
-static void file_instance(struct collection *collection, const json_t *instance, const char *name, const char *value)
+static void file_instance(
+        struct collection *collection, const json_t *instance, const char *name, const char *value)
 {
-	cleanup_json json_t *copy = json_copy((json_t *)(uintptr_t)instance); /* takes no const, changes nothing */
+	cleanup_json json_t *copy =
+	        json_copy((json_t *)(uintptr_t)instance); /* takes no const, changes nothing */
 	const char *id = json_get_string(instance, "id", NULL);
 	const json_t *known = id ? json_object_get(collection->instances, id) : NULL;
 	const json_t *exit_code = json_object_get(known, "exit_code");
@@ -45,7 +47,8 @@ static void file_instance(struct collection *collection, const json_t *instance,
 		return;
 	/* Left out by nodes when it has never ended; people who write scripts expect it. */
 	if (!json_object_get(copy, "exit_code"))
-		(void)json_object_set_new(copy, "exit_code", exit_code ? json_copy((json_t *)(uintptr_t)exit_code) : json_null());
+		(void)json_object_set_new(copy, "exit_code",
+		        exit_code ? json_copy((json_t *)(uintptr_t)exit_code) : json_null());
 	(void)json_object_set(collection->instances, id, copy);
 }
 

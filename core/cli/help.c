@@ -5,8 +5,8 @@
 
 #include "core/cli/cli.h"
 
-#define HELP_WIDTH  100
-#define NAME_COLUMN 12
+#define HELP_WIDTH       100
+#define NAME_COLUMN      12
 #define OPTION_TEXT_SIZE 64
 
 static const char *const exits[CLI_EXITS] = {
@@ -90,8 +90,8 @@ void cli_write_usage(FILE *out, const struct verb *verb)
 		write_all_verbs(out);
 		return;
 	}
-	(void)fprintf(out, "Usage: baton %s [OPTIONS]%s%s\n\n%s.\n", verb->name, verb->arguments[0] ? " " : "",
-	        verb->arguments, verb->summary);
+	(void)fprintf(out, "Usage: baton %s [OPTIONS]%s%s\n\n%s.\n", verb->name,
+	        verb->arguments[0] ? " " : "", verb->arguments, verb->summary);
 	if (verb->details[0]) {
 		(void)fputc('\n', out);
 		write_wrapped(out, verb->details);
@@ -116,19 +116,21 @@ static void markdown_options(FILE *out, const struct verb *verb, const char *key
 
 int cli_write_markdown(FILE *out)
 {
-	(void)fprintf(out, "# The command line\n\n"
-	                   "Written by `baton help --markdown`; do not edit.\n\n"
-	                   "`baton` is a plain MQTT client: whatever it does, `mosquitto_pub` and `mosquitto_sub` can "
-	                   "do too (see topics.md). Results go to standard output, everything else to standard error.\n\n"
-	                   "Every verb takes:\n\n| option | meaning |\n|---|---|\n");
+	(void)fprintf(out,
+	        "# The command line\n\n"
+	        "Written by `baton help --markdown`; do not edit.\n\n"
+	        "`baton` is a plain MQTT client: whatever it does, `mosquitto_pub` and `mosquitto_sub` can "
+	        "do too (see topics.md). Results go to standard output, everything else to standard "
+	        "error.\n\n"
+	        "Every verb takes:\n\n| option | meaning |\n|---|---|\n");
 	markdown_options(out, cli_verbs(), cli_common_options);
 	(void)fprintf(out, "\n| exit status | meaning |\n|---|---|\n");
 	for (unsigned code = 0; code < CLI_EXITS; code++)
 		(void)fprintf(out, "| %u | %s |\n", code, exits[code]);
 	for (const struct verb *verb = cli_verbs(); verb->name; verb++) {
-		(void)fprintf(out, "\n## baton %s\n\n    baton %s [OPTIONS]%s%s\n\n%c%s.\n", verb->name, verb->name,
-		        verb->arguments[0] ? " " : "", verb->arguments, verb->summary[0] - 'a' + 'A',
-		        verb->summary + 1);
+		(void)fprintf(out, "\n## baton %s\n\n    baton %s [OPTIONS]%s%s\n\n%c%s.\n", verb->name,
+		        verb->name, verb->arguments[0] ? " " : "", verb->arguments,
+		        verb->summary[0] - 'a' + 'A', verb->summary + 1);
 		if (verb->details[0])
 			(void)fprintf(out, "\n%s\n", verb->details);
 		if (verb->options[0]) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,6 @@
 #include "core/cli/table.h"
 #include "core/image/import.h"
 #include "core/image/store.h"
-#include "core/model/assignment.h"
 #include "core/supervisor/record.h"
 
 #define SIZE_TEXT_SIZE 24
@@ -59,7 +59,9 @@ static int import(const struct cli *cli, const struct config *config)
 	if (image_import(config->root, cli->operands[1], cli->options.name, helper, &result, &err) < 0)
 		return fail(&err);
 	if (result.dropped_xattrs > 0)
-		cli_warning("%" PRIu64 " extended attributes were left out: only security.capability and user.* are kept",
+		cli_warning(
+		        "%" PRIu64
+		        " extended attributes were left out: only security.capability and user.* are kept",
 		        result.dropped_xattrs);
 	if (!cli->options.json) {
 		(void)printf("%s %s\n", result.ref, result.digest);
@@ -77,7 +79,8 @@ static json_t *entries_json(const struct image_entry *entries, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		(void)json_array_append_new(array,
-		        json_pack("{s:s, s:s, s:I}", "name", entries[i].ref, "digest", entries[i].digest, "size",
+		        json_pack("{s:s, s:s, s:I}", "name", entries[i].ref, "digest", entries[i].digest,
+		                "size",
 		                (json_int_t)entries[i].size)); /* out of memory leaves it out of a listing */
 	return array;
 }
@@ -92,7 +95,8 @@ static void write_entries(const struct image_entry *entries, size_t count)
 		char size[SIZE_TEXT_SIZE];
 		const char *const cells[] = { entries[i].ref, digest, size };
 
-		(void)snprintf(digest, sizeof(digest), "%.19s", entries[i].digest); /* "sha256:" and 12 digits */
+		(void)snprintf(
+		        digest, sizeof(digest), "%.19s", entries[i].digest); /* "sha256:" and 12 digits */
 		format_size(entries[i].size, size);
 		table_add(table, cells);
 	}
@@ -123,14 +127,14 @@ static int list(const struct cli *cli, const struct config *config)
 
 struct use {
 	int store_fd;
-	const char *digest; /* of the image that shall go */
-	char **layers;      /* that containers of this node need, whatever their images are called now */
-	char user[INSTANCE_ID_MAX + 1]; /* an instance that runs `digest`, "" without */
+	const char *digest;      /* of the image that shall go */
+	char **layers;           /* that containers of this node need, whatever their images are called now */
+	char user[NAME_MAX + 1]; /* an instance that runs `digest`, "" without */
 };
 
 static int note_layers(struct use *use, const char *digest, struct baton_error *err)
 {
-	char ref[IMAGE_DIGEST_SIZE + 8];
+	char ref[sizeof(((struct record *)NULL)->image_digest) + sizeof("any@")];
 	struct image image;
 	int r;
 

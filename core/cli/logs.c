@@ -35,11 +35,11 @@ struct logs {
 	int64_t since_ms;   /* wall clock; 0: no limit */
 	SLIST_HEAD(sources, source) sources;
 	size_t n_sources;
-	size_t n_waiting;   /* sources that have not answered */
-	json_t *lines;      /* [instance, line] of the requests, printed when all have answered */
-	bool merged;        /* they are printed: lines go out as they come */
-	bool named;         /* lines begin with the instance */
-	bool terminal;      /* of standard output: containers must not send it escape sequences */
+	size_t n_waiting;               /* sources that have not answered */
+	json_t *lines;                  /* [instance, line] of the requests, printed when all have answered */
+	bool merged;                    /* they are printed: lines go out as they come */
+	bool named;                     /* lines begin with the instance */
+	bool terminal;                  /* of standard output: containers must not send it escape sequences */
 	char open[INSTANCE_ID_MAX + 1]; /* whose line has no end yet */
 	unsigned ticks;
 	int code;
@@ -56,7 +56,7 @@ static bool matches(const struct logs *logs, const json_t *instance)
 	if (strcmp(logs->wanted, json_get_string(instance, "id", "")) == 0 || strcmp(logs->wanted, app) == 0)
 		return true;
 	return strncmp(logs->wanted, app, length) == 0 && logs->wanted[length] == '/' &&
-	        strcmp(logs->wanted + length + 1, service) == 0;
+	       strcmp(logs->wanted + length + 1, service) == 0;
 }
 
 static struct source *find(const struct logs *logs, const char *id)
@@ -98,7 +98,8 @@ static void write_text(const struct logs *logs, const char *text, FILE *out)
 
 static void write_json(const char *id, const json_t *line)
 {
-	cleanup_json json_t *document = json_copy((json_t *)(uintptr_t)line); /* takes no const, changes nothing */
+	cleanup_json json_t *document =
+	        json_copy((json_t *)(uintptr_t)line); /* takes no const, changes nothing */
 
 	if (document && json_object_set_new(document, "instance", json_string(id)) == 0)
 		(void)json_write(document, stdout); /* a closed pipe ends us by SIGPIPE or at the end */
@@ -134,7 +135,8 @@ struct entry {
 	size_t index;
 };
 
-/* Times are of one format and one width, so their order is that of the texts; lines of one write have the same. */
+/* Times are of one format and one width, so their order is that of the texts; lines of one write have the
+ * same. */
 static int compare_entries(const void *a, const void *b)
 {
 	const struct entry *left = a;
@@ -169,12 +171,12 @@ static void take_lines(struct logs *logs, const char *id, const json_t *document
 	json_t *line;
 	size_t i;
 
-	json_array_foreach(json_object_get(document, "lines"), i, line)
-	{
+	json_array_foreach(json_object_get(document, "lines"), i, line) {
 		if (logs->merged)
 			write_line(logs, id, line);
 		else
-			(void)json_array_append_new(logs->lines, json_pack("[s, O]", id, line)); /* out of memory: left out */
+			(void)json_array_append_new(
+			        logs->lines, json_pack("[s, O]", id, line)); /* out of memory: left out */
 	}
 }
 
@@ -207,8 +209,10 @@ static int ask(struct source *source, uint64_t lines, bus_answer_fn answer)
 	        (json_int_t)lines, "follow", options->follow);
 
 	if (request && source->logs->since_ms > 0)
-		(void)json_object_set_new(request, "since_ms", json_integer((json_int_t)source->logs->since_ms));
-	return bus_request(source->logs->bus, TOPIC_NODE_COMMAND, source->node, "logs", request, answer, source);
+		(void)json_object_set_new(
+		        request, "since_ms", json_integer((json_int_t)source->logs->since_ms));
+	return bus_request(
+	        source->logs->bus, TOPIC_NODE_COMMAND, source->node, "logs", request, answer, source);
 }
 
 static int start(struct logs *logs, const char *id, const char *node)
@@ -232,15 +236,15 @@ static int start_all(struct logs *logs)
 	int code = CLI_OK;
 	size_t i;
 
-	json_array_foreach(instances, i, instance)
-	{
+	json_array_foreach(instances, i, instance) {
 		const char *id = json_get_string(instance, "id", "");
 		const char *node = json_get_string(instance, "node", NULL);
 
 		if (code != CLI_OK || !node || !matches(logs, instance) || find(logs, id))
 			continue;
 		if (logs->n_sources >= SOURCES_MAX)
-			return cli_error(CLI_FAILED, "more than %d instances; name a service or an instance", SOURCES_MAX);
+			return cli_error(CLI_FAILED, "more than %d instances; name a service or an instance",
+			        SOURCES_MAX);
 		if (fleet_node_online(logs->bus, node)) {
 			code = start(logs, id, node);
 		} else if (!logs->merged) {
@@ -342,7 +346,8 @@ static int run(struct logs *logs)
 	if (code != CLI_OK)
 		return code;
 	if (logs->n_sources == 0 && logs->code == CLI_OK)
-		return cli_error(CLI_NOT_FOUND, "\"%s\" is no instance, service or application; \"baton ps\" lists them",
+		return cli_error(CLI_NOT_FOUND,
+		        "\"%s\" is no instance, service or application; \"baton ps\" lists them",
 		        logs->wanted);
 	logs->named = logs->n_sources > 1 || !find(logs, logs->wanted);
 	code = wait_answers(logs);
@@ -365,7 +370,8 @@ int verb_logs(const struct cli *cli)
 		return code;
 	SLIST_INIT(&logs.sources);
 	logs.lines = json_array();
-	code = logs.lines ? bus_open(cli, on_message, &logs, &logs.bus) : cli_error(CLI_FAILED, "out of memory");
+	code = logs.lines ? bus_open(cli, on_message, &logs, &logs.bus)
+	                  : cli_error(CLI_FAILED, "out of memory");
 	if (code == CLI_OK) {
 		code = run(&logs);
 		bus_close(logs.bus);

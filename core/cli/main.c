@@ -12,46 +12,59 @@
 
 static const struct verb verbs[] = {
 	{ "apply", "FILE", "publish a manifest and wait until it runs",
-	        "FILE is a Compose document in YAML or JSON, \"-\" is standard input. Variables ($NAME, ${NAME}, "
-	        "${NAME:-default}, ${NAME-default}, ${NAME:?error}, ${NAME?error}, ${NAME:+other}, ${NAME+other}, "
+	        "FILE is a Compose document in YAML or JSON, \"-\" is standard input. Variables ($NAME, "
+	        "${NAME}, "
+	        "${NAME:-default}, ${NAME-default}, ${NAME:?error}, ${NAME?error}, ${NAME:+other}, "
+	        "${NAME+other}, "
 	        "$$ for a dollar sign) come from the environment and then from --env-file.\n\n"
-	        "What is published is the same as with `mosquitto_pub -r -q 1 -t PREFIX/apps/APP/desired -f FILE` "
-	        "and the document in JSON. The verdict is shown with the path and the reason of every fault; then "
-	        "the command waits until the application runs. It fails early when the application stays degraded.",
+	        "What is published is the same as with `mosquitto_pub -r -q 1 -t PREFIX/apps/APP/desired -f "
+	        "FILE` "
+	        "and the document in JSON. The verdict is shown with the path and the reason of every fault; "
+	        "then "
+	        "the command waits until the application runs. It fails early when the application stays "
+	        "degraded.",
 	        "DdTEN", 1, 1, verb_apply },
 	{ "completion", "bash", "print a completion script",
-	        "Put the output into /etc/bash_completion.d/baton, or: eval \"$(baton completion bash)\"", "", 1, 1,
-	        verb_completion },
+	        "Put the output into /etc/bash_completion.d/baton, or: eval \"$(baton completion bash)\"", "",
+	        1, 1, verb_completion },
 	{ "doctor", "", "check what this machine lacks to be a node",
-	        "Checks kernel features, control groups, configuration, directories, runtimes and the broker. Each "
-	        "line is OK, WARN (works with less) or FAIL (does not work), with what to do. Exit status 1 when "
+	        "Checks kernel features, control groups, configuration, directories, runtimes and the "
+	        "broker. Each "
+	        "line is OK, WARN (works with less) or FAIL (does not work), with what to do. Exit status 1 "
+	        "when "
 	        "something is FAIL. Run it as root on the node.",
 	        "", 0, 0, verb_doctor },
 	{ "events", "", "print events as they happen",
-	        "Ends with Ctrl-C. Events are news, not state: what happened before is shown by ps and status.", "",
-	        0, 0, verb_events },
-	{ "help", "[VERB]", "explain a verb", "With --markdown, writes the reference of all verbs (docs/cli.md).",
-	        "M", 0, 1, verb_help },
+	        "Ends with Ctrl-C. Events are news, not state: what happened before is shown by ps and "
+	        "status.",
+	        "", 0, 0, verb_events },
+	{ "help", "[VERB]", "explain a verb",
+	        "With --markdown, writes the reference of all verbs (docs/cli.md).", "M", 0, 1, verb_help },
 	{ "image", "import PATH | ls | rm NAME", "images on this node",
-	        "Works on the image store of this machine, as root, without a broker. `import` takes an OCI layout "
-	        "(directory or archive) or an archive of `docker save`. `rm` removes a name, and then what no other "
+	        "Works on the image store of this machine, as root, without a broker. `import` takes an OCI "
+	        "layout "
+	        "(directory or archive) or an archive of `docker save`. `rm` removes a name, and then what "
+	        "no other "
 	        "name needs; an image that a container on this node runs is not removed.",
 	        "N", 1, 2, verb_image },
 	{ "logs", "INSTANCE | APP/SERVICE | APP", "print log lines",
 	        "Lines of several instances are merged by time and begin with the instance. --since takes a "
-	        "duration (90s, 10m, 1h30m, 2d) or a time (2026-11-24T10:00:00Z). With --follow the command goes on "
+	        "duration (90s, 10m, 1h30m, 2d) or a time (2026-11-24T10:00:00Z). With --follow the command "
+	        "goes on "
 	        "until Ctrl-C; nodes cap the rate.",
 	        "fnSt", 1, 1, verb_logs },
 	{ "nodes", "", "list the nodes of the fleet", "Exit status 6 when no node is online.", "", 0, 0,
 	        verb_nodes },
 	{ "ps", "[APP]", "list instances",
-	        "Joins the status of the applications with the reports of the nodes. With -o json, an object with "
+	        "Joins the status of the applications with the reports of the nodes. With -o json, an object "
+	        "with "
 	        "the array \"instances\".",
 	        "", 0, 1, verb_ps },
-	{ "rm", "APP", "remove an application", "Waits until all its instances are gone, unless --detach.", "dT", 1,
-	        1, verb_rm },
+	{ "rm", "APP", "remove an application", "Waits until all its instances are gone, unless --detach.",
+	        "dT", 1, 1, verb_rm },
 	{ "scale", "APP/SERVICE=REPLICAS", "change the number of replicas",
-	        "Also `baton scale APP SERVICE=REPLICAS`. Holds until the next apply of another document. Waits "
+	        "Also `baton scale APP SERVICE=REPLICAS`. Holds until the next apply of another document. "
+	        "Waits "
 	        "until the replicas run, unless --detach.",
 	        "dT", 1, 2, verb_scale },
 	{ "status", "APP", "show the verdict and state of an application",

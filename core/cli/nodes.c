@@ -38,7 +38,8 @@ static void join(const json_t *texts, struct buf *out)
 	size_t i;
 
 	json_array_foreach(texts, i, text)
-		(void)buf_appendf(out, "%s%s", i > 0 ? "," : "", json_string_value(text)); /* cut when too long */
+		(void)buf_appendf(
+		        out, "%s%s", i > 0 ? "," : "", json_string_value(text)); /* cut when too long */
 }
 
 static void add_row(struct table *table, const json_t *node)
@@ -59,17 +60,17 @@ static void add_row(struct table *table, const json_t *node)
 	(void)snprintf(cpu_text, sizeof(cpu_text), "%" PRId64 ".%" PRId64, cpu / 1000, cpu % 1000 / 100);
 	(void)snprintf(memory_text, sizeof(memory_text), "%" PRId64 "M", memory >> 20);
 	(void)snprintf(count, sizeof(count), "%" PRId64, json_get_int(node, "instances", 0));
-	const char *const cells[] = { json_get_string(node, "node", NULL), json_get_string(node, "state", NULL),
-		json_get_string(info, "architecture", NULL), cpu_text, memory_text, runtimes.data, count,
-		json_get_string(info, "version", NULL), labels.data };
+	const char *const cells[] = { json_get_string(node, "node", NULL),
+		json_get_string(node, "state", NULL), json_get_string(info, "architecture", NULL), cpu_text,
+		memory_text, runtimes.data, count, json_get_string(info, "version", NULL), labels.data };
 
 	table_add(table, cells);
 }
 
 static int show(const struct cli *cli, struct bus *bus)
 {
-	static const char *const titles[] = { "NODE", "STATE", "ARCH", "CPUS", "MEMORY", "RUNTIMES", "INSTANCES",
-		"VERSION", "LABELS", NULL };
+	static const char *const titles[] = { "NODE", "STATE", "ARCH", "CPUS", "MEMORY", "RUNTIMES",
+		"INSTANCES", "VERSION", "LABELS", NULL };
 	cleanup_json json_t *nodes = json_array();
 	cleanup_json json_t *document = json_pack("{s:O}", "nodes", nodes);
 	struct listing listing = { .bus = bus, .nodes = nodes };

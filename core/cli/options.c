@@ -20,19 +20,25 @@ static const struct option_row table[] = {
 	{ 'C', "config", "FILE", OPTION_TEXT, AT(config),
 	        "configuration file of the node (default: $BATON_CONFIG, then /etc/baton/baton.conf)" },
 	{ 'B', "broker", "ADDRESS", OPTION_TEXT, AT(broker),
-	        "HOST[:PORT] or unix:/PATH instead of the broker of the configuration (default: $BATON_BROKER)" },
+	        "HOST[:PORT] or unix:/PATH instead of the broker of the configuration (default: "
+	        "$BATON_BROKER)" },
 	{ 'P', "prefix", "PREFIX", OPTION_TEXT, AT(prefix),
-	        "first levels of all topics (default: $BATON_PREFIX, then the configuration, then baton/v1)" },
+	        "first levels of all topics (default: $BATON_PREFIX, then the configuration, then "
+	        "baton/v1)" },
 	{ 'o', "output", "FORMAT", OPTION_TEXT, AT(output), "table or json" },
 	{ 'h', "help", NULL, OPTION_FLAG, AT(help), "show this help" },
 	{ 'D', "dry-run", NULL, OPTION_FLAG, AT(dry_run), "check the document here and publish nothing" },
 	{ 'd', "detach", NULL, OPTION_FLAG, AT(detach), "do not wait until it is done" },
 	{ 'T', "timeout", "SECONDS", OPTION_NUMBER, AT(timeout_s), "how long to wait (default: 60)" },
-	{ 'E', "env-file", "FILE", OPTION_LIST, AT(env_files), "variables, one NAME=VALUE a line; may be repeated" },
-	{ 'N', "name", "NAME", OPTION_TEXT, AT(name), "name of the application or image, instead of its own" },
+	{ 'E', "env-file", "FILE", OPTION_LIST, AT(env_files),
+	        "variables, one NAME=VALUE a line; may be repeated" },
+	{ 'N', "name", "NAME", OPTION_TEXT, AT(name),
+	        "name of the application or image, instead of its own" },
 	{ 'f', "follow", NULL, OPTION_FLAG, AT(follow), "go on with new lines" },
-	{ 'n', "lines", "NUMBER", OPTION_NUMBER, AT(lines), "the last NUMBER lines of each instance (default: 100)" },
-	{ 'S', "since", "WHEN", OPTION_TEXT, AT(since), "only lines after a time, or not older than a duration" },
+	{ 'n', "lines", "NUMBER", OPTION_NUMBER, AT(lines),
+	        "the last NUMBER lines of each instance (default: 100)" },
+	{ 'S', "since", "WHEN", OPTION_TEXT, AT(since),
+	        "only lines after a time, or not older than a duration" },
 	{ 't', "timestamps", NULL, OPTION_FLAG, AT(timestamps), "begin each line with its time" },
 	{ 'M', "markdown", NULL, OPTION_FLAG, AT(markdown), "write the reference of all verbs" },
 	{ 0, NULL, NULL, OPTION_FLAG, 0, NULL },
@@ -117,8 +123,8 @@ static int check_operands(const struct cli *cli)
 	if (cli->options.help)
 		return CLI_OK;
 	if (cli->n_operands < verb->min_operands || cli->n_operands > verb->max_operands)
-		return cli_error(CLI_USAGE, "usage: baton %s [OPTIONS]%s%s; \"baton %s --help\" says more", verb->name,
-		        verb->arguments[0] ? " " : "", verb->arguments, verb->name);
+		return cli_error(CLI_USAGE, "usage: baton %s [OPTIONS]%s%s; \"baton %s --help\" says more",
+		        verb->name, verb->arguments[0] ? " " : "", verb->arguments, verb->name);
 	return CLI_OK;
 }
 
@@ -144,11 +150,12 @@ int cli_parse(int argc, char **argv, struct cli *cli)
 	make_tables(cli->verb, shorts, longs);
 	while (code == CLI_OK && (key = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
 		if (key == '?')
-			code = cli_error(CLI_USAGE, "%s: unknown option \"%s\"; \"baton %s --help\" lists them",
-			        cli->verb->name, argv[optind - 1], cli->verb->name);
+			code = cli_error(CLI_USAGE,
+			        "%s: unknown option \"%s\"; \"baton %s --help\" lists them", cli->verb->name,
+			        argv[optind - 1], cli->verb->name);
 		else if (key == ':')
-			code = cli_error(
-			        CLI_USAGE, "%s: option \"%s\" needs a value", cli->verb->name, argv[optind - 1]);
+			code = cli_error(CLI_USAGE, "%s: option \"%s\" needs a value", cli->verb->name,
+			        argv[optind - 1]);
 		else
 			code = store(find((char)key), optarg, &cli->options);
 	}

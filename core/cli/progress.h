@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What apply, scale and rm say while they wait: one line that changes on a terminal, plain lines otherwise. */
+/* What apply, scale and rm say while they wait: one line that changes on a terminal, plain lines otherwise.
+ */
 #ifndef BATON_CLI_PROGRESS_H
 #define BATON_CLI_PROGRESS_H
 

@@ -11,8 +11,8 @@
 
 static void write_table(const json_t *instances)
 {
-	static const char *const titles[] = { "INSTANCE", "SERVICE", "NODE", "STATE", "RESTARTS", "SINCE", "REASON",
-		NULL };
+	static const char *const titles[] = { "INSTANCE", "SERVICE", "NODE", "STATE", "RESTARTS", "SINCE",
+		"REASON", NULL };
 	struct table *table = table_new(titles);
 	int64_t now = clock_wall_ms();
 	const json_t *instance;
@@ -25,12 +25,12 @@ static void write_table(const json_t *instances)
 
 		(void)snprintf(service, sizeof(service), "%s/%s", json_get_string(instance, "app", "-"),
 		        json_get_string(instance, "service", "-"));
-		(void)snprintf(restarts, sizeof(restarts), "%lld",
-		        (long long)json_get_int(instance, "restarts", 0));
+		(void)snprintf(
+		        restarts, sizeof(restarts), "%lld", (long long)json_get_int(instance, "restarts", 0));
 		age_format(json_get_string(instance, "since", NULL), now, age);
 		const char *const cells[] = { json_get_string(instance, "id", NULL), service,
-			json_get_string(instance, "node", NULL), json_get_string(instance, "state", NULL), restarts,
-			age, json_get_string(instance, "reason", NULL) };
+			json_get_string(instance, "node", NULL), json_get_string(instance, "state", NULL),
+			restarts, age, json_get_string(instance, "reason", NULL) };
 
 		table_add(table, cells);
 	}
@@ -45,7 +45,8 @@ static int show(const struct cli *cli, struct bus *bus, const char *app)
 	if (!instances)
 		return cli_error(CLI_FAILED, "out of memory");
 	if (app && json_array_size(instances) == 0 && !fleet_has_app(bus, app))
-		return cli_error(CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all", app);
+		return cli_error(
+		        CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all", app);
 	if (!cli->options.json) {
 		write_table(instances);
 		return CLI_OK;

@@ -54,7 +54,8 @@ static int run(const struct cli *cli, struct removal *removal)
 	if (code != CLI_OK)
 		return code;
 	if (!fleet_has_app(removal->bus, app))
-		return cli_error(CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all", app);
+		return cli_error(
+		        CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all", app);
 	has_status = bus_document(removal->bus, TOPIC_APP_STATUS, app, NULL) != NULL;
 	removal->asked = true;
 	code = bus_publish(removal->bus, TOPIC_APP_DESIRED, app, NULL, 0);
@@ -65,8 +66,9 @@ static int run(const struct cli *cli, struct removal *removal)
 		code = bus_wait(removal->bus, (int64_t)cli->options.timeout_s * 1000);
 	progress_end(&removal->progress);
 	if (code == CLI_TIMEOUT)
-		return cli_error(CLI_TIMEOUT, "\"%s\" is not gone after %llu s; is a controller running? (baton status %s)",
-		        app, (unsigned long long)cli->options.timeout_s, app);
+		return cli_error(CLI_TIMEOUT,
+		        "\"%s\" is not gone after %llu s; is a controller running? (baton status %s)", app,
+		        (unsigned long long)cli->options.timeout_s, app);
 	return code == CLI_OK ? finish(cli, app) : code;
 }
 

@@ -118,8 +118,10 @@ static int run(const struct cli *cli, struct scaling *scaling)
 	if (!request)
 		return cli_error(CLI_USAGE, "\"%s\" cannot be the name of a service", scaling->service);
 	if (!fleet_has_app(scaling->bus, scaling->app))
-		return cli_error(CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all", scaling->app);
-	code = bus_request(scaling->bus, TOPIC_APP_COMMAND, scaling->app, "scale", request, on_answer, scaling);
+		return cli_error(CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all",
+		        scaling->app);
+	code = bus_request(
+	        scaling->bus, TOPIC_APP_COMMAND, scaling->app, "scale", request, on_answer, scaling);
 	if (code == CLI_OK)
 		code = bus_wait(scaling->bus, (int64_t)cli->options.timeout_s * 1000);
 	progress_end(&scaling->progress);
@@ -127,7 +129,8 @@ static int run(const struct cli *cli, struct scaling *scaling)
 		return cli_error(CLI_TIMEOUT, "no answer from a controller within %llu s; is one running?",
 		        (unsigned long long)cli->options.timeout_s);
 	if (code == CLI_TIMEOUT)
-		return cli_error(CLI_TIMEOUT, "%s; \"baton status %s\" says why", scaling->progress.last, scaling->app);
+		return cli_error(CLI_TIMEOUT, "%s; \"baton status %s\" says why", scaling->progress.last,
+		        scaling->app);
 	return code == CLI_OK ? finish(cli, scaling) : code;
 }
 

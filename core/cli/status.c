@@ -32,7 +32,8 @@ static void write_verdict(const json_t *document)
 
 static void write_services(const json_t *services)
 {
-	static const char *const titles[] = { "SERVICE", "REPLICAS", "RUNNING", "UPDATED", "POLICY", "REASON", NULL };
+	static const char *const titles[] = { "SERVICE", "REPLICAS", "RUNNING", "UPDATED", "POLICY", "REASON",
+		NULL };
 	struct table *table = table_new(titles);
 	const char *name;
 	json_t *service;
@@ -65,8 +66,8 @@ static void write_instances(const json_t *instances)
 
 		age_format(json_get_string(instance, "since", NULL), now, age);
 		const char *const cells[] = { json_get_string(instance, "id", NULL),
-			json_get_string(instance, "node", NULL), json_get_string(instance, "state", NULL), age,
-			json_get_string(instance, "reason", NULL) };
+			json_get_string(instance, "node", NULL), json_get_string(instance, "state", NULL),
+			age, json_get_string(instance, "reason", NULL) };
 
 		table_add(table, cells);
 	}
@@ -95,9 +96,11 @@ static int show(const struct cli *cli, struct bus *bus, const char *app)
 	const json_t *status = bus_document(bus, TOPIC_APP_STATUS, app, NULL);
 
 	if (!status && bus_document(bus, TOPIC_APP_DESIRED, app, NULL))
-		return cli_error(CLI_NOT_FOUND, "\"%s\" has a manifest but no status: is a controller running?", app);
+		return cli_error(
+		        CLI_NOT_FOUND, "\"%s\" has a manifest but no status: is a controller running?", app);
 	if (!status)
-		return cli_error(CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all", app);
+		return cli_error(
+		        CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all", app);
 	if (cli->options.json)
 		return json_write(status, stdout) < 0 ? CLI_FAILED : CLI_OK;
 	write_text(app, status);

@@ -178,7 +178,7 @@ int time_parse(const char *text, int64_t *ret_ms)
 	if (take_offset(text, &offset) < 0)
 		return -EINVAL;
 	*ret_ms = ((days_of(value[0], value[1], value[2]) * 24 + value[3]) * 60 + value[4] - offset) * 60000 +
-	        value[5] * 1000 + ms;
+	          value[5] * 1000 + ms;
 	return 0;
 }
 
@@ -235,7 +235,8 @@ void age_format(const char *time, int64_t now_ms, char text[static AGE_TEXT_SIZE
 	for (size_t i = 0; i < array_size(steps); i++) {
 		if (seconds >= steps[i].below)
 			continue;
-		(void)snprintf(text, AGE_TEXT_SIZE, "%lld%c", (long long)(seconds / steps[i].divisor), steps[i].unit);
+		(void)snprintf(text, AGE_TEXT_SIZE, "%lld%c", (long long)(seconds / steps[i].divisor),
+		        steps[i].unit);
 		return;
 	}
 }

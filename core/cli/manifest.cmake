@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+# From a Compose file to a document: a library of its own for its tests and its fuzz target.
+add_library(baton_cli_manifest STATIC env_file.c interpolate.c manifest.c scalar.c yaml.c)
+target_link_libraries(baton_cli_manifest PUBLIC baton_base PkgConfig::YAML m)
