@@ -76,7 +76,8 @@ CONF
 export BATON_CONFIG="$folder/baton.conf"
 
 step "A node of one: batond starts a private mosquitto and baton-control (agent and controller)"
-show batond --config "$folder/baton.conf" 2>"$folder/batond.log" &
+printf '$ batond --config %s &\n' "$folder/baton.conf"
+batond --config "$folder/baton.conf" >"$folder/batond.log" 2>&1 & # not through show: $! would be a shell
 batond_pid=$!
 wait_for "the node" baton nodes
 show baton nodes

@@ -78,7 +78,8 @@ def test_exit_while_batond_is_down_is_reported_not_invented(fleet, node):
     time.sleep(0.2)
     node.start()
     after = fleet.wait_running("shop", 1, condition=lambda item: item["pid"] != before["pid"])[0]
-    assert after["exit_code"] is None
+    # Null where nobody could see it; the true one where the kernel still tells (PIDFD_GET_INFO, Linux 6.15).
+    assert after["exit_code"] in (None, 128 + signal.SIGKILL)
 
 
 def test_stop_of_batond_leaves_containers(fleet, node):
