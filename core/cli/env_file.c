@@ -12,7 +12,7 @@
 #include "core/base/files.h"
 
 #define BLANKS       " \t\r"
-#define UTF8_MARK   "\xEF\xBB\xBF"
+#define UTF8_MARK    "\xEF\xBB\xBF"
 #define EXPORT       "export "
 #define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-"
 

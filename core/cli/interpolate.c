@@ -59,8 +59,8 @@ static int copy_name(
 }
 
 /*
- * The brace that closes the expression whose inside begins at `text`; NULL without. All braces count, not only
- * those of variables, as in the Compose tools: a default may be JSON.
+ * The brace that closes the expression whose inside begins at `text`; NULL without. All braces count, not
+ * only those of variables, as in the Compose tools: a default may be JSON.
  */
 static const char *find_close(const char *text, const char *end)
 {

@@ -177,8 +177,8 @@ static json_t *read_alias(struct reader *reader)
 	if (!value)
 		return fail(reader, "no anchor before this is called ", anchor);
 	if (!take_copy(reader, value, reader->depth))
-		return fail(reader, "the aliases stand for too many nodes, too much text or too many levels",
-		        "");
+		return fail(
+		        reader, "the aliases stand for too many nodes, too much text or too many levels", "");
 	copy = json_deep_copy(value);
 	return copy ? copy : fail_memory(reader);
 }

@@ -144,7 +144,8 @@ static void send_state(struct container *container, bool with_spec)
 	/* A full queue or a dead peer closes the channel; the next HELLO sends everything again. */
 	r = channel_send(container->supervisor->channel, &message);
 	if (r < 0)
-		log_warning("%s: baton-control cannot be told: %s", container_id(container), strerrordesc_np(-r));
+		log_warning(
+		        "%s: baton-control cannot be told: %s", container_id(container), strerrordesc_np(-r));
 }
 
 void container_tell(struct container *container)

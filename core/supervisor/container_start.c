@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,9 @@ void container_made(struct container *container)
 	process_free(making->copy);
 	free(making);
 	container->making = NULL;
+	/* Many starts at once leave a heap of holes behind: 2 MiB after 50 of them. */
+	if (--container->supervisor->n_making == 0)
+		(void)malloc_trim(0);
 }
 
 /* Of the spec, the life after the start needs only what the record holds. */
@@ -531,6 +535,7 @@ static int making_new(struct container *container)
 	(void)snprintf(
 	        making->path, sizeof(making->path), "%s/containers/%s", config->run, container_id(container));
 	container->making = making;
+	container->supervisor->n_making++;
 	make_hostname(&container->record.spec, making->hostname);
 	if ((size_t)snprintf(making->init, sizeof(making->init), "%s/../baton-init",
 	            config->runtimes.directory) >= sizeof(making->init) ||

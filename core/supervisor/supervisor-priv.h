@@ -26,6 +26,7 @@ struct supervisor {
 	struct cgroup_root *cgroups;
 	struct trash *trash;
 	struct container *containers; /* list */
+	size_t n_making;              /* containers between the request and the running program */
 	struct event *images_changed;
 	int images_inotify;
 	int (*broker_save)(void *arg);

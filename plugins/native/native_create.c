@@ -266,7 +266,8 @@ int native_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_
 	/* EPIPE when it has died: the end of the file must not pass for a successful execve, see on_report.
 	 */
 	if (send(making->sync_fd, "", 1, MSG_NOSIGNAL) != 1) {
-		(void)error_set(&err, EINVAL, "container %s is stopped: its process has ended before it was started", id);
+		(void)error_set(&err, EINVAL,
+		        "container %s is stopped: its process has ended before it was started", id);
 		making->on_started = NULL;
 		making_free(making);
 		return native_error(error, &err);

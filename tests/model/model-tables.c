@@ -22,13 +22,13 @@ int main(void)
 	const struct attribute_row *row;
 
 	for (size_t i = 0; (row = compose_attribute(i)); i++)
-		(void)json_array_append_new(attributes,
-		        json_pack("{s:s, s:s, s:s}", "path", row->path, "support", supports[row->support], "help",
-		                row->help ? row->help : ""));
+		(void)json_array_append_new(
+		        attributes, json_pack("{s:s, s:s, s:s}", "path", row->path, "support",
+		                            supports[row->support], "help", row->help ? row->help : ""));
 	for (size_t i = 0; i < TOPIC_KINDS; i++)
-		(void)json_array_append_new(topics,
-		        json_pack("{s:s, s:b, s:s, s:s}", "pattern", rows[i].pattern, "retained", rows[i].retained,
-		                "writer", rows[i].writer, "help", rows[i].help));
+		(void)json_array_append_new(
+		        topics, json_pack("{s:s, s:b, s:s, s:s}", "pattern", rows[i].pattern, "retained",
+		                        rows[i].retained, "writer", rows[i].writer, "help", rows[i].help));
 	if (!tables || json_dumpf(tables, stdout, JSON_INDENT(1)) < 0 || fflush(stdout) != 0)
 		return 1;
 	return 0;

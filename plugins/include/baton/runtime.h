@@ -135,9 +135,10 @@ struct baton_runtime {
 	        baton_created_fn done, void *arg, struct baton_runtime_error *error);
 
 	/*
-	 * OCI start: executes process.args. A failure names the step and leaves the container stopped. Success
-	 * means that execve(2) succeeded; only a runtime that is another program, and cannot know, may report
-	 * success for an execve that fails, and the container ends at once. ENOENT without such a container, EINVAL unless it is `created`.
+	 * OCI start: executes process.args. A failure names the step and leaves the container stopped.
+	 * Success means that execve(2) succeeded; only a runtime that is another program, and cannot know,
+	 * may report success for an execve that fails, and the container ends at once. ENOENT without such a
+	 * container, EINVAL unless it is `created`.
 	 */
 	int (*start)(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
 	        struct baton_runtime_error *error);
