@@ -31,8 +31,9 @@ format() {
 
 headers() {
 	for header in $(git ls-files '*.h'); do
+		# shellcheck disable=SC2046 # one argument per flag
 		printf '#include "%s"\n' "$header" |
-			gcc -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Iplugins/include -Ibuild/host/generated -fsyntax-only \
+			gcc -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -Iplugins/include -Ibuild/host/generated $(pkg-config --cflags lua5.4) -fsyntax-only \
 				-Wall -Wextra -Werror -x c - || {
 			echo "not self-contained: $header"
 			return 1
@@ -72,7 +73,7 @@ lua() {
 }
 
 spelling() {
-	git ls-files -z ':!:*/corpus/*' ':!:LICENSE' | xargs -0 codespell -q 3 --ignore-words-list=ro,rta,te,fo,ans,nd,whis
+	git ls-files -z ':!:*/corpus/*' ':!:LICENSE' | xargs -0 codespell -q 3 --ignore-words-list=ro,rta,comand,enviroment,te,fo,ans,nd,whis
 }
 
 docs() {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "baton/kconfig.h"
+#include <baton/kconfig.h>
 #include "broker/session/session-priv.h"
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"

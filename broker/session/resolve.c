@@ -166,7 +166,7 @@ static int watch(struct event_base *base, unsigned deadline_ms, struct resolver 
 	return 0;
 }
 
-int resolver_new(struct event_base *base, const char *host, unsigned deadline_ms, resolve_fn done, void *arg,
+int resolver_new(struct event_base *base, const struct resolve_request *request,
         struct resolver **ret_resolver, struct baton_error *err)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
@@ -179,30 +179,30 @@ int resolver_new(struct event_base *base, const char *host, unsigned deadline_ms
 		return error_set(err, ENOMEM, "out of memory");
 	resolver->pidfd = -1;
 	resolver->pipe_fd = -1;
-	resolver->done = done;
-	resolver->arg = arg;
+	resolver->done = request->done;
+	resolver->arg = request->arg;
 	if (pipe2(ends, O_CLOEXEC) < 0) {
-		r = error_errno(err, errno, "cannot resolve \"%s\": pipe", host);
+		r = error_errno(err, errno, "cannot resolve \"%s\": pipe", request->host);
 		goto fail;
 	}
 	resolver->pipe_fd = ends[0];
 	pid = fork();
 	if (pid == 0)
-		run_child(host, parent, ends[1]);
+		run_child(request->host, parent, ends[1]);
 	(void)close(ends[1]);
 	if (pid < 0) {
-		r = error_errno(err, errno, "cannot resolve \"%s\": fork", host);
+		r = error_errno(err, errno, "cannot resolve \"%s\": fork", request->host);
 		goto fail;
 	}
 	/* Nobody else waits for our children, so the number cannot have been used again yet. */
 	resolver->pidfd = pidfd_open(pid, 0);
 	if (resolver->pidfd < 0) {
-		r = error_errno(err, errno, "cannot resolve \"%s\": pidfd_open", host);
+		r = error_errno(err, errno, "cannot resolve \"%s\": pidfd_open", request->host);
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
 		goto fail;
 	}
-	if (watch(base, deadline_ms, resolver) < 0) {
+	if (watch(base, request->deadline_ms, resolver) < 0) {
 		r = error_set(err, ENOMEM, "out of memory");
 		goto fail;
 	}

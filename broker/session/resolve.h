@@ -25,6 +25,13 @@ struct resolver;
 /* `failure` is NULL exactly when `resolved` has at least one address; both are borrowed during the call. */
 typedef void (*resolve_fn)(void *arg, const struct resolved *resolved, const char *failure);
 
+struct resolve_request {
+	const char *host; /* borrowed during the call */
+	unsigned deadline_ms;
+	resolve_fn done;
+	void *arg;
+};
+
 /* True for an IPv4 or IPv6 address in numbers, which needs no resolver. */
 bool resolve_is_numeric(const char *host);
 
@@ -32,7 +39,7 @@ bool resolve_is_numeric(const char *host);
  * Forks; `done` is called once from the loop, at the latest after deadline_ms, and may call resolver_free. 0
  * and *ret_resolver, or negative errno. The caller frees in any case.
  */
-int resolver_new(struct event_base *base, const char *host, unsigned deadline_ms, resolve_fn done, void *arg,
+int resolver_new(struct event_base *base, const struct resolve_request *request,
         struct resolver **ret_resolver, struct baton_error *err);
 
 /* Kills and reaps a child that still runs. Takes NULL. */

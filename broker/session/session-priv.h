@@ -88,6 +88,9 @@ int client_new(struct session *session, struct baton_error *err);
 void session_fail(struct session *session, bool permanent, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
+/* After every call of libmosquitto: nothing else tells us that it has something left to send. */
+void session_arm_write(struct session *session);
+
 /* Sends the SUBSCRIBE of one filter. 0 or -ENOTCONN. */
 int client_subscribe(struct session *session, struct subscription *subscription);
 

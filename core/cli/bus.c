@@ -429,10 +429,9 @@ int bus_publish(struct bus *bus, enum topic_kind kind, const char *name, const v
 	return code;
 }
 
-int bus_request(struct bus *bus, enum topic_kind kind, const char *first, const char *verb,
-        const json_t *request, bus_answer_fn answer, void *arg)
+int bus_request(struct bus *bus, const struct bus_request *request)
 {
-	cleanup_free char *text = json_text(request);
+	cleanup_free char *text = json_text(request->document);
 	size_t index = bus->n_requests;
 	char topic[TOPIC_MAX];
 	struct session_publish publish = {
@@ -440,16 +439,16 @@ int bus_request(struct bus *bus, enum topic_kind kind, const char *first, const 
 		.payload = text,
 		.qos = 1,
 		.response_topic = bus->answers,
-		.correlation = answer ? &index : NULL,
-		.correlation_length = answer ? sizeof(index) : 0,
+		.correlation = request->answer ? &index : NULL,
+		.correlation_length = request->answer ? sizeof(index) : 0,
 	};
-	int r = topic_format(topic, bus->prefix, kind, first, verb);
+	int r = topic_format(topic, bus->prefix, request->kind, request->name, request->verb);
 
-	if (!text || (answer && index >= REQUESTS_MAX))
+	if (!text || (request->answer && index >= REQUESTS_MAX))
 		return cli_error(CLI_FAILED, "too many requests at once, at most %d", REQUESTS_MAX);
 	publish.length = strlen(text);
-	if (answer)
-		bus->requests[bus->n_requests++] = (struct request){ answer, arg };
+	if (request->answer)
+		bus->requests[bus->n_requests++] = (struct request){ request->answer, request->arg };
 	if (r == 0)
 		r = session_publish(bus->session, &publish);
 	if (r < 0)

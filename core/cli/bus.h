@@ -52,9 +52,17 @@ void bus_each(struct bus *bus, enum topic_kind kind, bus_message_fn visit, void 
 /* Retained, QoS 1, as mosquitto_pub -r -q 1 does. CLI_OK when the broker has acknowledged it. */
 int bus_publish(struct bus *bus, enum topic_kind kind, const char *name, const void *payload, size_t length);
 
-/* Sends a request with a response topic; `answer` may be NULL. CLI_OK, or an exit code after telling why. */
-int bus_request(struct bus *bus, enum topic_kind kind, const char *first, const char *verb,
-        const json_t *request, bus_answer_fn answer, void *arg);
+struct bus_request {
+	enum topic_kind kind;
+	const char *name; /* of the application or node */
+	const char *verb;
+	const json_t *document;
+	bus_answer_fn answer; /* NULL: nobody looks at it */
+	void *arg;
+};
+
+/* Sends a request with a response topic. CLI_OK, or an exit code after telling why. */
+int bus_request(struct bus *bus, const struct bus_request *request);
 
 /* Runs the loop until bus_stop, or until timeout_ms (0: no limit): its code, or CLI_TIMEOUT without a word.
  */

@@ -211,8 +211,12 @@ static int ask(struct source *source, uint64_t lines, bus_answer_fn answer)
 	if (request && source->logs->since_ms > 0)
 		(void)json_object_set_new(
 		        request, "since_ms", json_integer((json_int_t)source->logs->since_ms));
-	return bus_request(
-	        source->logs->bus, TOPIC_NODE_COMMAND, source->node, "logs", request, answer, source);
+	return bus_request(source->logs->bus, &(struct bus_request){ .kind = TOPIC_NODE_COMMAND,
+	                                              .name = source->node,
+	                                              .verb = "logs",
+	                                              .document = request,
+	                                              .answer = answer,
+	                                              .arg = source });
 }
 
 static int start(struct logs *logs, const char *id, const char *node)

@@ -120,8 +120,12 @@ static int run(const struct cli *cli, struct scaling *scaling)
 	if (!fleet_has_app(scaling->bus, scaling->app))
 		return cli_error(CLI_NOT_FOUND, "there is no application \"%s\"; \"baton ps\" lists all",
 		        scaling->app);
-	code = bus_request(
-	        scaling->bus, TOPIC_APP_COMMAND, scaling->app, "scale", request, on_answer, scaling);
+	code = bus_request(scaling->bus, &(struct bus_request){ .kind = TOPIC_APP_COMMAND,
+	                                         .name = scaling->app,
+	                                         .verb = "scale",
+	                                         .document = request,
+	                                         .answer = on_answer,
+	                                         .arg = scaling });
 	if (code == CLI_OK)
 		code = bus_wait(scaling->bus, (int64_t)cli->options.timeout_s * 1000);
 	progress_end(&scaling->progress);

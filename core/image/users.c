@@ -220,10 +220,10 @@ static int split(const char *text, struct user *user, const char **ret_group, st
 	return 0;
 }
 
-int image_user_resolve(int rootfs_fd, const char *user_text, uint32_t *ret_uid, uint32_t *ret_gid,
-        uint32_t *ret_groups, size_t max_groups, size_t *ret_n, struct baton_error *err)
+int image_user_resolve(
+        int rootfs_fd, const char *user_text, struct image_user *ret_user, struct baton_error *err)
 {
-	struct groups groups = { .ids = ret_groups, .max = max_groups };
+	struct groups groups = { .ids = ret_user->groups, .max = ret_user->max_groups };
 	struct user user = { .name = "" };
 	cleanup_free char *database = NULL;
 	const char *group;
@@ -241,8 +241,8 @@ int image_user_resolve(int rootfs_fd, const char *user_text, uint32_t *ret_uid, 
 		r = add_memberships(database, user.name, &groups, err);
 	if (r < 0)
 		return r;
-	*ret_uid = user.uid;
-	*ret_gid = user.gid;
-	*ret_n = groups.count;
+	ret_user->uid = user.uid;
+	ret_user->gid = user.gid;
+	ret_user->n_groups = groups.count;
 	return 0;
 }

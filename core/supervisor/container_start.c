@@ -234,8 +234,13 @@ static int make_user(struct making *making, const struct container_spec *spec, s
 {
 	const char *user = spec->user ? spec->user : making->image.user;
 
-	return image_user_resolve(making->rootfs_fd, user, &making->bundle.uid, &making->bundle.gid,
-	        making->bundle.groups, BUNDLE_GROUPS_MAX, &making->bundle.n_groups, err);
+	struct image_user found = { .groups = making->bundle.groups, .max_groups = BUNDLE_GROUPS_MAX };
+	int r = image_user_resolve(making->rootfs_fd, user, &found, err);
+
+	making->bundle.uid = found.uid;
+	making->bundle.gid = found.gid;
+	making->bundle.n_groups = found.n_groups;
+	return r;
 }
 
 static struct volumes_place volumes_place(const struct container *container)

@@ -85,11 +85,16 @@ static void on_signalled(void *arg, const struct baton_runtime_error *error)
 
 static void send_signal(struct container *container, int signal)
 {
+	const struct baton_kill request = {
+		.struct_size = sizeof(request),
+		.id = container_id(container),
+		.signal = signal,
+	};
 	struct baton_runtime_error failure = { 0 };
 
 	container->busy = true;
-	if (container->plugin->runtime->kill(container->plugin->instance, container_id(container), signal,
-	            CONFIG_CREATE_DEADLINE_MS, on_signalled, container, &failure) < 0)
+	if (container->plugin->runtime->kill(container->plugin->instance, &request, CONFIG_CREATE_DEADLINE_MS,
+	            on_signalled, container, &failure) < 0)
 		on_signalled(container, &failure);
 }
 

@@ -105,7 +105,7 @@ int verb_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn
         struct baton_runtime_error *error);
 int verb_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_fn done, void *arg,
         struct baton_runtime_error *error);
-int verb_kill(void *plugin, const char *id, int32_t signal, uint32_t deadline_ms, baton_done_fn done,
+int verb_kill(void *plugin, const struct baton_kill *request, uint32_t deadline_ms, baton_done_fn done,
         void *arg, struct baton_runtime_error *error);
 int verb_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
         struct baton_runtime_error *error);

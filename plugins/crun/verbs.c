@@ -130,16 +130,16 @@ int verb_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_f
 	return started(operation, operation_run(operation, "state", NULL, on_state), error);
 }
 
-int verb_kill(void *plugin, const char *id, int32_t signal, uint32_t deadline_ms, baton_done_fn done,
+int verb_kill(void *plugin, const struct baton_kill *request, uint32_t deadline_ms, baton_done_fn done,
         void *arg, struct baton_runtime_error *error)
 {
-	struct operation *operation = begin(plugin, id, deadline_ms, arg, error);
+	struct operation *operation = begin(plugin, request->id, deadline_ms, arg, error);
 	const char *arguments[] = { NULL, NULL, NULL };
 
 	if (!operation)
 		return -error->code;
 	operation->done = done;
-	(void)snprintf(operation->signal, sizeof(operation->signal), "%d", signal);
+	(void)snprintf(operation->signal, sizeof(operation->signal), "%d", request->signal);
 	arguments[0] = operation->id;
 	arguments[1] = operation->signal;
 	return started(operation, operation_run(operation, "kill", arguments, on_killed), error);

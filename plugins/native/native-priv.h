@@ -67,7 +67,7 @@ int native_clone(struct making *making, const struct baton_create *request, stru
 /* native_verbs.c */
 int native_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_fn done, void *arg,
         struct baton_runtime_error *error);
-int native_kill(void *plugin, const char *id, int32_t signal, uint32_t deadline_ms, baton_done_fn done,
+int native_kill(void *plugin, const struct baton_kill *request, uint32_t deadline_ms, baton_done_fn done,
         void *arg, struct baton_runtime_error *error);
 int native_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
         struct baton_runtime_error *error);

@@ -108,7 +108,7 @@ int native_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state
 	return answer_later(native, &answer, error);
 }
 
-int native_kill(void *plugin, const char *id, int32_t signal, uint32_t deadline_ms, baton_done_fn done,
+int native_kill(void *plugin, const struct baton_kill *request, uint32_t deadline_ms, baton_done_fn done,
         void *arg, struct baton_runtime_error *error)
 {
 	struct native *native = plugin;
@@ -117,17 +117,17 @@ int native_kill(void *plugin, const char *id, int32_t signal, uint32_t deadline_
 	struct state state;
 
 	(void)deadline_ms; /* nothing here waits */
-	if (find(native, id, &state, &err) < 0)
+	if (find(native, request->id, &state, &err) < 0)
 		return native_error(error, &err);
 	cleanup_close int fd = open_live(&state);
 
 	if (fd < 0) {
-		(void)error_set(&err, ESRCH, "container %s is stopped", id);
+		(void)error_set(&err, ESRCH, "container %s is stopped", request->id);
 		return native_error(error, &err);
 	}
-	if (signal <= 0 || syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) < 0) {
-		(void)error_errno(
-		        &err, signal <= 0 ? EINVAL : errno, "signal %d to container %s", (int)signal, id);
+	if (request->signal <= 0 || syscall(SYS_pidfd_send_signal, fd, request->signal, NULL, 0) < 0) {
+		(void)error_errno(&err, request->signal <= 0 ? EINVAL : errno, "signal %d to container %s",
+		        (int)request->signal, request->id);
 		return native_error(error, &err);
 	}
 	return answer_later(native, &answer, error);

@@ -317,14 +317,14 @@ static void run_state(const struct line *line)
 
 static void run_kill(const struct line *line)
 {
-	int signal;
+	struct baton_kill request = { .struct_size = sizeof(request), .id = line->words[1] };
 
 	if (line->count < 3)
 		usage("kill ID SIGNAL");
-	signal = (int)strtol(line->words[2], NULL, 10);
+	request.signal = (int32_t)strtol(line->words[2], NULL, 10);
 	begin();
-	if (finish(line, self.runtime->kill(self.plugin, line->words[1], signal, deadline(line), on_done,
-	                         &answer, &answer.error))) {
+	if (finish(line, self.runtime->kill(
+	                         self.plugin, &request, deadline(line), on_done, &answer, &answer.error))) {
 		print_head(line, true);
 		print_end();
 	}

@@ -106,6 +106,12 @@ struct baton_create {
 	int netns_fd;                      /* network namespace to enter; -1: as config.json says */
 };
 
+struct baton_kill {
+	uint32_t struct_size;
+	const char *id;
+	int32_t signal; /* its number on this architecture */
+};
+
 /* pidfd is the caller's from then on (close it); pid is for display and records only. */
 typedef void (*baton_created_fn)(void *arg, const struct baton_runtime_error *error, int32_t pid, int pidfd);
 typedef void (*baton_done_fn)(void *arg, const struct baton_runtime_error *error);
@@ -149,7 +155,7 @@ struct baton_runtime {
 	        struct baton_runtime_error *error);
 
 	/* OCI kill: the signal goes to the container's process. ENOENT, or ESRCH when it is stopped. */
-	int (*kill)(void *plugin, const char *id, int32_t signal, uint32_t deadline_ms, baton_done_fn done,
+	int (*kill)(void *plugin, const struct baton_kill *request, uint32_t deadline_ms, baton_done_fn done,
 	        void *arg, struct baton_runtime_error *error);
 
 	/* OCI delete: releases what create made. EBUSY unless the container is stopped. ENOENT without such a

@@ -104,15 +104,13 @@ static int run_user(char **argv, struct baton_error *err)
 {
 	cleanup_close int root = open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	uint32_t groups[GROUPS_MAX];
-	uint32_t uid = 0;
-	uint32_t gid = 0;
-	size_t count = 0;
-	int r = image_user_resolve(root, argv[1], &uid, &gid, groups, GROUPS_MAX, &count, err);
+	struct image_user user = { .groups = groups, .max_groups = GROUPS_MAX };
+	int r = image_user_resolve(root, argv[1], &user, err);
 
 	if (r < 0)
 		return r;
-	(void)printf("{\"uid\":%u,\"gid\":%u,\"groups\":[", uid, gid);
-	for (size_t i = 0; i < count; i++)
+	(void)printf("{\"uid\":%u,\"gid\":%u,\"groups\":[", user.uid, user.gid);
+	for (size_t i = 0; i < user.n_groups; i++)
 		(void)printf("%s%u", i > 0 ? "," : "", groups[i]);
 	(void)printf("]}\n");
 	return 0;

@@ -66,8 +66,16 @@ static void put(const struct fixture *fixture, const char *path, const char *tex
 static int resolve(const struct fixture *fixture, const char *user, struct answer *answer)
 {
 	struct baton_error err = { 0 };
-	int r = image_user_resolve(fixture->root_fd, user, &answer->uid, &answer->gid, answer->groups, GROUPS,
-	        &answer->n_groups, &err);
+	struct image_user found = { .uid = answer->uid,
+		.gid = answer->gid,
+		.groups = answer->groups,
+		.max_groups = GROUPS,
+		.n_groups = answer->n_groups };
+	int r = image_user_resolve(fixture->root_fd, user, &found, &err);
+
+	answer->uid = found.uid;
+	answer->gid = found.gid;
+	answer->n_groups = found.n_groups;
 
 	assert_true(r == 0 || (r == -err.code && err.message[0] != '\0'));
 	return r;
