@@ -42,6 +42,7 @@ int verb_completion(const struct cli *cli)
 		        CLI_USAGE, "completion: \"%s\" is not known; there is bash", cli->operands[0]);
 	(void)printf("# bash completion of baton, written by \"baton completion bash\"\n"
 	             "_baton() {\n"
+	             "\tCOMPREPLY=()\n"
 	             "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words\n"
 	             "\tif ((COMP_CWORD == 1)); then\n"
 	             "\t\twords='");

@@ -275,16 +275,20 @@ static void on_message(void *arg, const struct topic *topic, json_t *document)
 	source->gone = source->gone || json_get_bool(document, "end", false);
 }
 
+/* An instance is gone when its node has ended the stream, or when nobody knows it any more. */
 static bool all_gone(const struct logs *logs)
 {
-	const struct source *source;
+	cleanup_json json_t *instances = fleet_instances(logs->bus, NULL);
+	const json_t *instance;
+	size_t i;
 
-	SLIST_FOREACH(source, &logs->sources, next)
-	{
-		if (!source->gone)
+	json_array_foreach(instances, i, instance) {
+		const struct source *source = find(logs, json_get_string(instance, "id", ""));
+
+		if (source && !source->gone)
 			return false;
 	}
-	return true;
+	return instances != NULL;
 }
 
 static void on_tick(void *arg)

@@ -87,6 +87,8 @@ const struct verb *cli_verb_find(const char *name)
 	return NULL;
 }
 
+static void tell(const char *kind, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
 static void tell(const char *kind, const char *format, va_list args)
 {
 	char text[2048];

@@ -86,8 +86,9 @@ static int show(const struct cli *cli, struct bus *bus)
 			return CLI_FAILED;
 	} else {
 		table = table_new(titles);
-		json_array_foreach(nodes, i, node)
+		json_array_foreach(nodes, i, node) {
 			add_row(table, node);
+		}
 		table_write(table, stdout);
 	}
 	if (listing.online == 0)

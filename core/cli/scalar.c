@@ -114,7 +114,7 @@ json_t *scalar_resolve(const char *text, struct baton_error *err)
 			                                  : json_boolean(words[i].type == JSON_TRUE);
 	}
 	base = integer_base(text, &digits);
-	if (base > 0)
+	if (base != 0)
 		return integer(text, digits, base, err);
 	real = is_real(text) ? strtod(text, NULL) : 0;
 	if (is_no_number(text) || !isfinite(real)) {

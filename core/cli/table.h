@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #define TABLE_COLUMNS_MAX 10
-#define AGE_TEXT_SIZE     16
+#define AGE_TEXT_SIZE     24
 
 struct table; /* rows are kept until table_write */
 

@@ -17,7 +17,7 @@ int child_limits(const struct spec *spec, struct baton_error *err)
 	for (size_t i = 0; i < spec->n_rlimits; i++) {
 		const struct spec_rlimit *limit = &spec->rlimits[i];
 
-		if (setrlimit(limit->resource, &limit->limit) < 0)
+		if (setrlimit((__rlimit_resource_t)limit->resource, &limit->limit) < 0)
 			return error_errno(err, errno, "%s soft %llu hard %llu", limit->name,
 			        (unsigned long long)limit->limit.rlim_cur,
 			        (unsigned long long)limit->limit.rlim_max);
