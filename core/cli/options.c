@@ -71,9 +71,22 @@ static int parse_number(const struct option_row *row, const char *text, uint64_t
 	return CLI_OK;
 }
 
-static int store(const struct option_row *row, const char *text, struct cli_options *options)
+static const struct option_row *find(char key)
 {
-	char *member = (char *)options + row->offset;
+	for (const struct option_row *row = table; row->name; row++) {
+		if (row->key == key)
+			return row;
+	}
+	return NULL;
+}
+
+static int store(char key, const char *text, struct cli_options *options)
+{
+	const struct option_row *row = find(key);
+	char *member = (char *)options + (row ? row->offset : 0);
+
+	if (!row)
+		return CLI_FAILED; /* getopt knows the keys of the table only */
 
 	switch (row->type) {
 	case OPTION_FLAG: *(bool *)member = true; return CLI_OK;
@@ -85,15 +98,6 @@ static int store(const struct option_row *row, const char *text, struct cli_opti
 		return CLI_OK;
 	}
 	return CLI_FAILED;
-}
-
-static const struct option_row *find(char key)
-{
-	for (const struct option_row *row = table; row->name; row++) {
-		if (row->key == key)
-			return row;
-	}
-	return NULL;
 }
 
 /* ":" first: getopt tells a missing argument from an unknown option and prints nothing itself. */
@@ -157,7 +161,7 @@ int cli_parse(int argc, char **argv, struct cli *cli)
 			code = cli_error(CLI_USAGE, "%s: option \"%s\" needs a value", cli->verb->name,
 			        argv[optind - 1]);
 		else
-			code = store(find((char)key), optarg, &cli->options);
+			code = store((char)key, optarg, &cli->options);
 	}
 	if (code != CLI_OK)
 		return code;
