@@ -210,8 +210,8 @@ static bool in_v1(const struct fixture *fixture, enum controller controller, cha
 {
 	for (size_t i = 0; i < fixture->n_places; i++) {
 		if (fixture->places[i].controllers & CONTROLLER_BIT(controller)) {
-			(void)snprintf(path, PATH_MAX, "%s/%s", fixture->places[i].path, fixture->parent);
-			return true;
+			return snprintf(path, PATH_MAX, "%s/%s", fixture->places[i].path, fixture->parent) <
+			       PATH_MAX;
 		}
 	}
 	return false;
