@@ -53,7 +53,7 @@ def test_nothing_is_left_and_nothing_grows(fleet):
     node = fleet.start_node("n1", log_level="warning")
     node.import_image()
     document = {"name": "soak", "services": {"web": service("while true; do sleep 100; done", scale=INSTANCES)}}
-    before = after_first = None
+    before = warm = None
     spaces = namespaces()
     for number in range(ROUNDS):
         fleet.apply(document)
@@ -65,14 +65,14 @@ def test_nothing_is_left_and_nothing_grows(fleet):
         fleet.remove("soak")
         fleet.client.wait(lambda: not fleet.instances("soak") and fleet.status("soak") is None, 120, "removal")
         time.sleep(1)
-        if number == 0:
+        if number == 1:  # the first rounds bring the allocator to its working size
             before = left(node)
-            after_first = [pss(node.process.pid), pss(node.control_pid())]
+            warm = [pss(node.process.pid), pss(node.control_pid())]
     deadline = time.monotonic() + 20  # layers and groups are removed in the background
     while left(node) != before and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left(node) == before
     assert before["processes"] == 0 and not before["containers"] and not before["logs"] and not before["layers"]
     assert namespaces() - spaces == set()
-    grown = [now - then for now, then in zip([pss(node.process.pid), pss(node.control_pid())], after_first)]
+    grown = [now - then for now, then in zip([pss(node.process.pid), pss(node.control_pid())], warm)]
     assert max(grown) <= NOISE_KIB, grown
