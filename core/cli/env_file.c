@@ -20,6 +20,7 @@ struct source {
 	const char *path;
 	const char *at;
 	size_t line;
+	const struct variables *known;
 	struct baton_error *err;
 };
 
@@ -52,20 +53,27 @@ static char unescape(char letter)
 	return found ? to[found - from] : letter;
 }
 
-/* source->at stands on the opening quote. */
+/* source->at stands on the opening quote. "\$" becomes "$$", which stays a dollar sign when variables are
+ * replaced.
+ */
 static int read_quoted(struct source *source, struct buf *value)
 {
-	char quote = *source->at++;
+	const char quote = *source->at++;
+	const char *escapes = quote == '"' ? "nrt\\\"$" : "'";
+	const size_t first = source->line;
 
 	for (; *source->at != quote; source->at++) {
 		char letter = *source->at;
+		bool escaped = letter == '\\' && source->at[1] && strchr(escapes, source->at[1]);
 
-		if (letter == '\0')
+		if (letter == '\0') {
+			source->line = first;
 			return fail(source, "the quote is not closed");
+		}
 		source->line += letter == '\n';
-		if (letter == '\\' && quote == '"' && source->at[1] && strchr("nrt\\\"$", source->at[1]))
+		if (escaped)
 			letter = unescape(*++source->at);
-		if (buf_append(value, &letter, 1) < 0)
+		if (buf_append(value, "$", escaped && letter == '$') < 0 || buf_append(value, &letter, 1) < 0)
 			return fail(source, "the value is too long");
 	}
 	source->at++;
@@ -79,26 +87,35 @@ static int read_plain(struct source *source, struct buf *value)
 {
 	size_t length = strcspn(source->at, "\n");
 
-	for (size_t i = 1; i < length; i++) {
+	/* Before the value stands "=", or a blank. */
+	for (size_t i = 0; i < length; i++) {
 		if (source->at[i] == '#' && strchr(BLANKS, source->at[i - 1]))
 			length = i;
 	}
 	while (length > 0 && strchr(BLANKS, source->at[length - 1]))
 		length--;
-	if (length > 0 && source->at[0] == '#')
-		length = 0;
 	return buf_append(value, source->at, length) < 0 ? fail(source, "the value is too long") : 0;
 }
 
 static int read_value(struct source *source, const char *name, json_t *variables)
 {
 	cleanup_buf struct buf value = { .max = CONFIG_CLI_DOCUMENT_BYTES };
-	bool quoted = *source->at == '"' || *source->at == '\'';
-	int r = quoted ? read_quoted(source, &value) : read_plain(source, &value);
+	cleanup_free char *replaced = NULL;
+	const size_t first = source->line;
+	const char quote = *source->at;
+	const char *text;
+	int r = quote == '"' || quote == '\'' ? read_quoted(source, &value) : read_plain(source, &value);
 
 	if (r < 0)
 		return r;
-	if (json_object_set_new(variables, name, json_string(value.length > 0 ? value.data : "")) < 0)
+	text = value.length > 0 ? value.data : "";
+	if (quote != '\'') {
+		r = interpolate_text(text, source->known, &replaced, source->err);
+		if (r < 0)
+			return error_prefix(source->err, "%s:%zu", source->path, first);
+		text = replaced;
+	}
+	if (json_object_set_new(variables, name, json_string(text)) < 0)
 		return fail(source, "the value is not UTF-8");
 	return 0;
 }
@@ -131,9 +148,9 @@ static int read_line(struct source *source, json_t *variables)
 	return read_value(source, name, variables);
 }
 
-int env_file_read(const char *path, json_t *variables, struct baton_error *err)
+int env_file_read(const char *path, const struct variables *known, json_t *variables, struct baton_error *err)
 {
-	struct source source = { .path = path, .line = 1, .err = err };
+	struct source source = { .path = path, .line = 1, .known = known, .err = err };
 	cleanup_free char *text = NULL;
 	size_t length;
 	int r = file_read_at(AT_FDCWD, path, CONFIG_CLI_DOCUMENT_BYTES, &text, &length);

@@ -6,16 +6,22 @@
 #include <jansson.h>
 
 #include "core/base/error.h"
+#include "core/cli/interpolate.h"
 
 /*
- * Adds the variables to the object `variables`, over those that are there. Empty lines, comments ("#" at the
- * begin
- * of a line, or after a blank behind a value without quotes), "export NAME=VALUE", 'text', "text" with \n \r
- * \t \\
- * \" \$; quotes may go over several lines. Values are taken as they are: nothing in them is replaced. A name
- * without "=" stands for a variable of the environment and is passed over. 0, or negative errno with
- * FILE:LINE.
+ * Adds the variables to the object `variables`, over those that are there. Understood are
+ *
+ *   - empty lines, and comments: "#" at the begin of a line, or behind a value and a blank;
+ *   - "export NAME=VALUE";
+ *   - NAME='text', where only \' is an escape and nothing is replaced;
+ *   - NAME="text" with the escapes \n \r \t \\ \" \$. Quotes of both kinds may go over several lines;
+ *   - $NAME and ${NAME...} in text without quotes and in "text", see interpolate.h. `known` answers for them;
+ *     it should ask `variables` last, so that a line sees those before it;
+ *   - NAME without "=": a variable of the environment. Passed over.
+ *
+ * 0, or negative errno with FILE:LINE.
  */
-int env_file_read(const char *path, json_t *variables, struct baton_error *err);
+int env_file_read(
+        const char *path, const struct variables *known, json_t *variables, struct baton_error *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -21,10 +22,12 @@
 
 #define BLANKS           " \t\r\n"
 #define PROJECT_VARIABLE "COMPOSE_PROJECT_NAME"
+#define INPUT            "standard input"
 
 struct environment {
-	json_t *files;  /* variables of the env files */
-	json_t *warned; /* names that are not set, told once */
+	json_t *files;       /* variables of the env files */
+	json_t *warned;      /* names that are not set, told once */
+	const char *project; /* the name of the application once it is known */
 };
 
 /* ---- variables ---- */
@@ -32,8 +35,12 @@ struct environment {
 static const char *variable(void *arg, const char *name)
 {
 	const struct environment *environment = arg;
-	const char *value = getenv(name);
+	const char *value;
 
+	/* Compose Specification, "Version and name": values may refer to the name that was chosen. */
+	if (environment->project && strcmp(name, PROJECT_VARIABLE) == 0)
+		return environment->project;
+	value = getenv(name);
 	return value ? value : json_get_string(environment->files, name, NULL);
 }
 
@@ -57,15 +64,17 @@ static char *directory_of(const char *path)
 	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static int read_env_files(
-        const struct manifest_source *source, const char *directory, json_t *files, struct baton_error *err)
+static int read_env_files(const struct manifest_source *source, const char *directory,
+        struct environment *environment, struct baton_error *err)
 {
+	const struct variables known = { variable, unset, environment };
 	cleanup_free char *own = NULL;
+	struct stat status;
 	int r = 0;
 
 	STRV_FOREACH(path, source->env_files) {
 		if (r == 0)
-			r = env_file_read(*path, files, err);
+			r = env_file_read(*path, &known, environment->files, err);
 	}
 	if (source->env_files)
 		return r;
@@ -73,7 +82,10 @@ static int read_env_files(
 		own = NULL; /* undefined after a failure, see asprintf(3) */
 		return error_set(err, ENOMEM, "out of memory");
 	}
-	return access(own, F_OK) == 0 ? env_file_read(own, files, err) : 0;
+	/* A directory of that name is a common place for a Python environment. */
+	if (stat(own, &status) < 0 || S_ISDIR(status.st_mode))
+		return 0;
+	return env_file_read(own, &known, environment->files, err);
 }
 
 /* ---- the name ---- */
@@ -98,13 +110,37 @@ static char *normal_name(const char *directory)
 	return name;
 }
 
-static int choose_name(const struct manifest_source *source, const char *directory,
-        struct environment *environment, struct manifest *manifest, struct baton_error *err)
+/* What the document says, its variables replaced; *ret_name is NULL when it says nothing. */
+static int own_name(
+        const json_t *document, const struct variables *variables, char **ret_name, struct baton_error *err)
 {
-	const char *own = json_get_string(manifest->document, "name", NULL);
-	const char *project = variable(environment, PROJECT_VARIABLE);
-	const char *given = source->name ? source->name : own ? own : project && project[0] ? project : NULL;
+	const json_t *member = json_object_get(document, "name");
 
+	*ret_name = NULL;
+	if (!member)
+		return 0;
+	if (!json_is_string(member))
+		return error_set(err, EINVAL, "$.name: must be text; a number needs quotes");
+	if (variables)
+		return interpolate_text(json_string_value(member), variables, ret_name, err);
+	*ret_name = strdup(json_string_value(member));
+	return *ret_name ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+/* `variables` is NULL for a document whose text is taken as it is. */
+static int choose_name(const struct manifest_source *source, const char *directory,
+        struct environment *environment, const struct variables *variables, struct manifest *manifest,
+        struct baton_error *err)
+{
+	cleanup_free char *own = NULL;
+	const char *project;
+	const char *given;
+	int r = own_name(manifest->document, variables, &own, err);
+
+	if (r < 0)
+		return error_prefix(err, "%s", source->path);
+	project = variable(environment, PROJECT_VARIABLE);
+	given = source->name ? source->name : own ? own : project && project[0] ? project : NULL;
 	manifest->name = given ? strdup(given) : normal_name(directory);
 	if (manifest->name && manifest->name[0])
 		return 0;
@@ -123,10 +159,9 @@ static int read_json(
 	return r < 0 ? error_prefix(err, "%s", path) : 0;
 }
 
-static int read_yaml(const char *path, const char *text, size_t length, struct environment *environment,
-        json_t **ret_document, struct baton_error *err)
+static int read_yaml(
+        const char *path, const char *text, size_t length, json_t **ret_document, struct baton_error *err)
 {
-	const struct variables variables = { variable, unset, environment };
 	cleanup_json json_t *document = NULL;
 	int r = yaml_read(path, text, length, &document, err);
 
@@ -134,9 +169,6 @@ static int read_yaml(const char *path, const char *text, size_t length, struct e
 		return r;
 	if (!json_is_object(document))
 		return error_set(err, EINVAL, "%s: a manifest is a mapping with the key \"services\"", path);
-	r = interpolate_tree(document, &variables, err);
-	if (r < 0)
-		return error_prefix(err, "%s", path);
 	*ret_document = steal_ptr(document);
 	return 0;
 }
@@ -157,11 +189,37 @@ static int make_text(const struct manifest_source *source, bool is_json, char **
 	return manifest->text ? 0 : error_set(err, ENOMEM, "out of memory");
 }
 
+static int read_bytes(const char *path, char **ret_bytes, size_t *ret_length, struct baton_error *err)
+{
+	bool is_input = strcmp(path, "-") == 0;
+	const char *shown = is_input ? INPUT : path;
+	int r = is_input ? file_read_fd(STDIN_FILENO, CONFIG_CLI_DOCUMENT_BYTES, ret_bytes, ret_length)
+	                 : file_read_at(AT_FDCWD, path, CONFIG_CLI_DOCUMENT_BYTES, ret_bytes, ret_length);
+
+	if (r == -EFBIG)
+		return error_set(err, EFBIG, "%s: larger than %d bytes", shown, CONFIG_CLI_DOCUMENT_BYTES);
+	return r < 0 ? error_errno(err, -r, "%s", shown) : 0;
+}
+
+/* The name first: other values may refer to it. */
+static int finish_yaml(const struct manifest_source *source, const char *directory,
+        struct environment *environment, struct manifest *manifest, struct baton_error *err)
+{
+	const struct variables variables = { variable, unset, environment };
+	int r = choose_name(source, directory, environment, &variables, manifest, err);
+
+	if (r < 0)
+		return r;
+	environment->project = manifest->name;
+	r = interpolate_tree(manifest->document, &variables, err);
+	return r < 0 ? error_prefix(err, "%s", source->path) : 0;
+}
+
 static int load(const struct manifest_source *source, struct environment *environment,
         struct manifest *manifest, struct baton_error *err)
 {
 	cleanup_free char *directory = directory_of(source->path);
-	const char *path = strcmp(source->path, "-") == 0 ? "standard input" : source->path;
+	const char *path = strcmp(source->path, "-") == 0 ? INPUT : source->path;
 	cleanup_free char *bytes = NULL;
 	size_t length;
 	bool is_json;
@@ -169,22 +227,17 @@ static int load(const struct manifest_source *source, struct environment *enviro
 
 	if (!directory)
 		return error_set(err, ENOMEM, "out of memory");
-	if (path == source->path)
-		r = file_read_at(AT_FDCWD, path, CONFIG_CLI_DOCUMENT_BYTES, &bytes, &length);
-	else
-		r = file_read_fd(STDIN_FILENO, CONFIG_CLI_DOCUMENT_BYTES, &bytes, &length);
-	if (r == -EFBIG)
-		return error_set(err, EFBIG, "%s: larger than %d bytes", path, CONFIG_CLI_DOCUMENT_BYTES);
+	r = read_bytes(source->path, &bytes, &length, err);
 	if (r < 0)
-		return error_errno(err, -r, "%s", path);
+		return r;
 	is_json = bytes[strspn(bytes, BLANKS)] == '{';
-	r = read_env_files(source, directory, environment->files, err);
-	if (r == 0 && is_json)
-		r = read_json(path, bytes, length, &manifest->document, err);
-	else if (r == 0)
-		r = read_yaml(path, bytes, length, environment, &manifest->document, err);
+	r = read_env_files(source, directory, environment, err);
 	if (r == 0)
-		r = choose_name(source, directory, environment, manifest, err);
+		r = (is_json ? read_json : read_yaml)(path, bytes, length, &manifest->document, err);
+	if (r == 0 && is_json)
+		r = choose_name(source, directory, environment, NULL, manifest, err);
+	else if (r == 0)
+		r = finish_yaml(source, directory, environment, manifest, err);
 	return r < 0 ? r : make_text(source, is_json, &bytes, manifest, err);
 }
 
@@ -193,7 +246,7 @@ int manifest_load(
 {
 	cleanup_json json_t *files = json_object();
 	cleanup_json json_t *warned = json_object();
-	struct environment environment = { files, warned };
+	struct environment environment = { files, warned, NULL };
 	struct manifest manifest = { .name = NULL };
 	int r;
 

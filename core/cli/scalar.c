@@ -92,6 +92,8 @@ static json_t *integer(const char *text, const char *digits, int base, struct ba
 
 	errno = 0;
 	number = strtoull(digits, NULL, base);
+	if (errno == 0 && *text == '-' && number == (unsigned long long)INT64_MAX + 1)
+		return json_integer(INT64_MIN);
 	if (errno != 0 || number > INT64_MAX) {
 		(void)error_set(
 		        err, ERANGE, "the number %s does not fit into 64 bits; in quotes it is text", text);

@@ -276,6 +276,8 @@ static bool read_pair(struct reader *reader, json_t *object, json_t *merges)
 		return fail(reader, "a NUL character cannot be part of a key", "") != NULL;
 	if (json_object_get(object, key))
 		return fail(reader, "this key is there twice: ", key) != NULL;
+	if (!core_tag(reader->event.data.scalar.tag))
+		return fail(reader, "the tag of this key is not supported: ", key) != NULL;
 	if (strcmp(key, MERGE) == 0 && reader->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
 		return next(reader) && note_merge(reader, merges);
 	if (!next(reader))
