@@ -148,12 +148,12 @@ static void remove_policy(struct controller *controller, const char *name)
 {
 	struct published *entry = table_find(&controller->policies->published, name);
 
-	if (entry) {
-		table_remove(&controller->policies->published, name);
-		published_free(entry);
-	}
 	if (controller->synced)
 		(void)controller_retain(controller, TOPIC_POLICY_STATUS, TYPE_PLACEMENT, name, "", 0);
+	if (!entry)
+		return;
+	table_remove(&controller->policies->published, name);
+	published_free(entry); /* last: `name` may be the entry's own */
 }
 
 static struct published *take_entry(struct controller *controller, const char *name)
