@@ -53,7 +53,8 @@ static char unescape(char letter)
 	return found ? to[found - from] : letter;
 }
 
-/* source->at stands on the opening quote. "\$" becomes "$$", which stays a dollar sign when variables are
+/*
+ * source->at stands on the opening quote. "\$" becomes "$$", which is a dollar sign after variables are
  * replaced.
  */
 static int read_quoted(struct source *source, struct buf *value)

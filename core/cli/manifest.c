@@ -22,7 +22,6 @@
 
 #define BLANKS           " \t\r\n"
 #define PROJECT_VARIABLE "COMPOSE_PROJECT_NAME"
-#define INPUT            "standard input"
 
 struct environment {
 	json_t *files;       /* variables of the env files */
@@ -54,12 +53,23 @@ static void unset(void *arg, const char *name)
 	(void)fprintf(stderr, "baton: warning: the variable %s is not set: it counts as empty\n", name);
 }
 
+static bool is_input(const char *path)
+{
+	return strcmp(path, "-") == 0;
+}
+
+/* In messages. */
+static const char *shown(const char *path)
+{
+	return is_input(path) ? "standard input" : path;
+}
+
 /* The directory of the file; that of the process for standard input. free() it, NULL when out of memory. */
 static char *directory_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	if (strcmp(path, "-") == 0 || !slash)
+	if (is_input(path) || !slash)
 		return strdup(".");
 	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
@@ -110,21 +120,24 @@ static char *normal_name(const char *directory)
 	return name;
 }
 
-/* What the document says, its variables replaced; *ret_name is NULL when it says nothing. */
+/* What the document says, its variables replaced; *ret_name stays as it is when it says nothing. */
 static int own_name(
         const json_t *document, const struct variables *variables, char **ret_name, struct baton_error *err)
 {
 	const json_t *member = json_object_get(document, "name");
+	char *name;
 
-	*ret_name = NULL;
 	if (!member)
 		return 0;
 	if (!json_is_string(member))
-		return error_set(err, EINVAL, "$.name: must be text; a number needs quotes");
+		return error_set(err, EINVAL, "must be text; a number needs quotes");
 	if (variables)
 		return interpolate_text(json_string_value(member), variables, ret_name, err);
-	*ret_name = strdup(json_string_value(member));
-	return *ret_name ? 0 : error_set(err, ENOMEM, "out of memory");
+	name = strdup(json_string_value(member));
+	if (!name)
+		return error_set(err, ENOMEM, "out of memory");
+	*ret_name = name;
+	return 0;
 }
 
 /* `variables` is NULL for a document whose text is taken as it is. */
@@ -138,14 +151,14 @@ static int choose_name(const struct manifest_source *source, const char *directo
 	int r = own_name(manifest->document, variables, &own, err);
 
 	if (r < 0)
-		return error_prefix(err, "%s", source->path);
+		return error_prefix(err, "%s: $.name", shown(source->path));
 	project = variable(environment, PROJECT_VARIABLE);
 	given = source->name ? source->name : own ? own : project && project[0] ? project : NULL;
 	manifest->name = given ? strdup(given) : normal_name(directory);
 	if (manifest->name && manifest->name[0])
 		return 0;
-	return error_set(
-	        err, EINVAL, "%s: the manifest has no name; add \"name: NAME\", or use --name", source->path);
+	return error_set(err, EINVAL, "%s: the manifest has no name; add \"name: NAME\", or use --name",
+	        shown(source->path));
 }
 
 /* ---- JSON and YAML ---- */
@@ -191,14 +204,14 @@ static int make_text(const struct manifest_source *source, bool is_json, char **
 
 static int read_bytes(const char *path, char **ret_bytes, size_t *ret_length, struct baton_error *err)
 {
-	bool is_input = strcmp(path, "-") == 0;
-	const char *shown = is_input ? INPUT : path;
-	int r = is_input ? file_read_fd(STDIN_FILENO, CONFIG_CLI_DOCUMENT_BYTES, ret_bytes, ret_length)
-	                 : file_read_at(AT_FDCWD, path, CONFIG_CLI_DOCUMENT_BYTES, ret_bytes, ret_length);
+	int r = is_input(path)
+	                ? file_read_fd(STDIN_FILENO, CONFIG_CLI_DOCUMENT_BYTES, ret_bytes, ret_length)
+	                : file_read_at(AT_FDCWD, path, CONFIG_CLI_DOCUMENT_BYTES, ret_bytes, ret_length);
 
 	if (r == -EFBIG)
-		return error_set(err, EFBIG, "%s: larger than %d bytes", shown, CONFIG_CLI_DOCUMENT_BYTES);
-	return r < 0 ? error_errno(err, -r, "%s", shown) : 0;
+		return error_set(
+		        err, EFBIG, "%s: larger than %d bytes", shown(path), CONFIG_CLI_DOCUMENT_BYTES);
+	return r < 0 ? error_errno(err, -r, "%s", shown(path)) : 0;
 }
 
 /* The name first: other values may refer to it. */
@@ -212,14 +225,14 @@ static int finish_yaml(const struct manifest_source *source, const char *directo
 		return r;
 	environment->project = manifest->name;
 	r = interpolate_tree(manifest->document, &variables, err);
-	return r < 0 ? error_prefix(err, "%s", source->path) : 0;
+	return r < 0 ? error_prefix(err, "%s", shown(source->path)) : 0;
 }
 
 static int load(const struct manifest_source *source, struct environment *environment,
         struct manifest *manifest, struct baton_error *err)
 {
 	cleanup_free char *directory = directory_of(source->path);
-	const char *path = strcmp(source->path, "-") == 0 ? INPUT : source->path;
+	const char *path = shown(source->path);
 	cleanup_free char *bytes = NULL;
 	size_t length;
 	bool is_json;

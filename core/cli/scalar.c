@@ -80,10 +80,18 @@ static bool is_real(const char *text)
 	return *at == '\0';
 }
 
-/* ".inf" with a sign, ".nan" without. */
+/* Infinity with a sign, "not a number" without. */
 static bool is_no_number(const char *text)
 {
-	return is_word(text + (*text == '-' || *text == '+'), ".inf") || is_word(text, ".nan");
+	static const char *const infinities[] = { ".inf", ".Inf", ".INF" };
+	static const char *const nans[] = { ".nan", ".NaN", ".NAN" };
+	const char *behind_sign = text + (*text == '-' || *text == '+');
+
+	for (size_t i = 0; i < array_size(infinities); i++) {
+		if (strcmp(behind_sign, infinities[i]) == 0 || strcmp(text, nans[i]) == 0)
+			return true;
+	}
+	return false;
 }
 
 static json_t *integer(const char *text, const char *digits, int base, struct baton_error *err)

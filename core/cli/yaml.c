@@ -278,8 +278,11 @@ static bool read_pair(struct reader *reader, json_t *object, json_t *merges)
 		return fail(reader, "this key is there twice: ", key) != NULL;
 	if (!core_tag(reader->event.data.scalar.tag))
 		return fail(reader, "the tag of this key is not supported: ", key) != NULL;
-	if (strcmp(key, MERGE) == 0 && reader->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+	if (strcmp(key, MERGE) == 0 && reader->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE) {
+		if (json_array_size(merges) > 0)
+			return fail(reader, "this key is there twice: ", MERGE) != NULL;
 		return next(reader) && note_merge(reader, merges);
+	}
 	if (!next(reader))
 		return false;
 	value = read_value(reader);
