@@ -562,7 +562,7 @@ void container_start(struct container *container, struct container_spec *spec, u
 	container->plugin = find_plugin(container->supervisor, container->record.spec.runtime);
 	container->stop_wanted = container->exit_seen = container->adopted = false;
 	container->tries = 0;
-	if (!container->record.spec.runtime)
+	if (container->plugin && !container->record.spec.runtime)
 		container->record.spec.runtime = strdup(container->plugin->runtime->name);
 	container_set_phase(container, RECORD_CREATING, "starting");
 	r = container->record.spec.runtime ? making_new(container) : -ENOMEM;

@@ -229,7 +229,9 @@ static int open_object(
 {
 	cleanup_close int file = open_checked(name, place, err);
 	char path[64];
+	const struct baton_runtime *runtime;
 	baton_runtime_entry_fn entry;
+	int r;
 
 	if (file < 0)
 		return file;
@@ -242,8 +244,11 @@ static int open_object(
 	if (!entry)
 		return error_set(err, ENOEXEC, "plugin %s/%s.so has no %s()", place->directory, name,
 		        BATON_RUNTIME_ENTRY);
-	plugin->runtime = entry(&plugin->host);
-	return check_table(plugin->runtime, name, err);
+	runtime = entry(&plugin->host);
+	r = check_table(runtime, name, err);
+	if (r == 0)
+		plugin->runtime = runtime;
+	return r;
 }
 
 int plugin_load(struct event_base *base, const char *name, const struct plugin_place *place,
@@ -281,7 +286,7 @@ int plugin_load(struct event_base *base, const char *name, const struct plugin_p
 	}
 	if (r == 0)
 		r = open_object(plugin, name, place, err);
-	if (r == 0 && plugin->runtime->open(&plugin->host, &plugin->instance, &failure) < 0) {
+	if (plugin->runtime && plugin->runtime->open(&plugin->host, &plugin->instance, &failure) < 0) {
 		r = plugin_error(&failure, err);
 		plugin->runtime = NULL; /* never opened: must not be closed */
 	}

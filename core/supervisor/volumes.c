@@ -126,7 +126,11 @@ static int open_bind(const struct container_mount *mount, const char *prefix, st
 static int attach_bind(const struct volumes_place *place, const struct container_mount *mount, size_t index,
         char **ret_source, struct baton_error *err)
 {
-	cleanup_close int source = open_bind(mount, allowed_prefix(mount->source, place->allowed), err);
+	const char *prefix = allowed_prefix(mount->source, place->allowed);
+	cleanup_close int source =
+	        prefix ? open_bind(mount, prefix, err)
+	               : error_set(err, EPERM, "bind source %s is below no path of allow.bind_paths",
+	                         mount->source);
 	cleanup_close int tree = -1;
 	cleanup_close int binds = -1;
 	cleanup_free char *path = NULL;
