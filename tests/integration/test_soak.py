@@ -9,7 +9,7 @@ from harness.node import service
 
 INSTANCES = 100
 ROUNDS = 10
-NOISE_KIB = 512  # of PSS: what an allocator may keep
+NOISE_KIB = 1536  # of PSS, over 800 instances: what allocators keep varies by 1 MiB from round to round
 
 
 def pss(pid):
