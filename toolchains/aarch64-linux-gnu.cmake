@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+# 64-bit ARM, as Debian builds it: ARMv8-A.
+set(BATON_TRIPLET aarch64-linux-gnu)
+set(BATON_ARCHITECTURE arm64)
+set(BATON_QEMU qemu-aarch64-static)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+include(${CMAKE_CURRENT_LIST_DIR}/debian.cmake)
