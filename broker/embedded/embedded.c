@@ -29,6 +29,7 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/base/process.h"
+#include "core/base/timeval.h"
 
 #define SETTINGS_MAX     16384
 #define LOCK_RETRY_MS    50
@@ -53,8 +54,7 @@ struct broker_embedded {
 
 static void arm(struct broker_embedded *broker, unsigned milliseconds)
 {
-	struct timeval delay = { .tv_sec = milliseconds / 1000,
-		.tv_usec = (suseconds_t)(milliseconds % 1000) * 1000 };
+	struct timeval delay = timeval_of_ms(milliseconds);
 
 	/* The timer exists, so adding it fails only when the heap of timers cannot grow. */
 	if (event_add(broker->timer, &delay) < 0)

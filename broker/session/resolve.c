@@ -17,6 +17,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/timeval.h"
 
 #define CHILD_PIPE_FD 3
 #define ANSWER_MAX    1024 /* RESOLVE_MAX lines; far below the size of a pipe, so the child never blocks */
@@ -153,10 +154,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 static int watch(struct event_base *base, unsigned deadline_ms, struct resolver *resolver)
 {
-	struct timeval limit = {
-		.tv_sec = deadline_ms / 1000,
-		.tv_usec = (suseconds_t)(deadline_ms % 1000) * 1000,
-	};
+	struct timeval limit = timeval_of_ms(deadline_ms);
 
 	resolver->exited = event_new(base, resolver->pidfd, EV_READ | EV_PERSIST, on_child_exit, resolver);
 	resolver->deadline = evtimer_new(base, on_deadline, resolver);

@@ -21,6 +21,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/timeval.h"
 
 #define TICK_MS       1000 /* mosquitto_loop_misc, which counts the keep-alive time in seconds */
 #define READ_BATCH    64   /* packets per turn of the loop, so that a flood leaves time for the rest */
@@ -47,7 +48,7 @@ static void set_state(struct session *session, enum session_state state)
 
 static void arm_timer(struct session *session, unsigned ms)
 {
-	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval delay = timeval_of_ms(ms);
 
 	/* Fails only without memory for the heap of timers, whose place was taken when the session was made.
 	 */

@@ -18,6 +18,7 @@
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/strv.h"
+#include "core/base/timeval.h"
 #include "core/model/node.h"
 
 /* ---- shared by the files of this folder ---- */
@@ -29,7 +30,7 @@ struct event *agent_timer(struct agent *agent, event_callback_fn fn, void *arg)
 
 void agent_timer_set(struct event *timer, int64_t ms)
 {
-	struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+	struct timeval wait = timeval_of_ms(ms);
 
 	if (timer && ms < 0)
 		(void)event_del(timer); /* cannot fail for an event of a base */

@@ -16,6 +16,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/timeval.h"
 
 #define KILL_AFTER_MS 1000
 #define KEEP_FDS_MAX  16
@@ -141,7 +142,7 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct process *process = arg;
-	struct timeval grace = { .tv_sec = KILL_AFTER_MS / 1000 };
+	struct timeval grace = timeval_of_ms(KILL_AFTER_MS);
 
 	(void)fd;
 	(void)what;
@@ -154,10 +155,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 static int watch(struct event_base *base, const struct process_spec *spec, struct process *process)
 {
-	struct timeval limit = {
-		.tv_sec = spec->deadline_ms / 1000,
-		.tv_usec = (suseconds_t)(spec->deadline_ms % 1000) * 1000,
-	};
+	struct timeval limit = timeval_of_ms(spec->deadline_ms);
 
 	process->exited = event_new(base, process->pidfd, EV_READ | EV_PERSIST, on_child_exit, process);
 	if (!process->exited || event_add(process->exited, NULL) < 0)

@@ -16,6 +16,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/base/timeval.h"
 #include "core/cli/address.h"
 
 #define PREFIX_DEFAULT    "baton/v1"
@@ -459,8 +460,7 @@ int bus_request(struct bus *bus, const struct bus_request *request)
 
 int bus_wait(struct bus *bus, int64_t timeout_ms)
 {
-	struct timeval limit = { .tv_sec = timeout_ms / 1000,
-		.tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000 };
+	struct timeval limit = timeval_of_ms(timeout_ms);
 
 	/* What stopped the loop while nobody waited (an error told from a callback) counts as well. */
 	if (!bus->stopped) {
@@ -484,7 +484,7 @@ void bus_stop(struct bus *bus, int code)
 
 int bus_every(struct bus *bus, unsigned ms, void (*tick)(void *arg), void *arg)
 {
-	struct timeval period = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval period = timeval_of_ms(ms);
 
 	bus->tick = tick;
 	bus->tick_arg = arg;

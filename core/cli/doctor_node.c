@@ -101,7 +101,7 @@ static void check_run(const struct doctor *doctor, struct check_result *result)
 
 	if (!check_space(doctor->config.run, result, &status))
 		return;
-	if (status.f_type != TMPFS_MAGIC && status.f_type != RAMFS_MAGIC)
+	if ((unsigned long)status.f_type != TMPFS_MAGIC && (unsigned long)status.f_type != RAMFS_MAGIC)
 		check_advise(result, CHECK_WARN,
 		        "this is no tmpfs: logs wear the disk out, and what is left after a reboot is taken "
 		        "for new");

@@ -12,6 +12,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/timeval.h"
 #include "core/control/daemon.h"
 
 #define PASSWORD_FILE_MAX 4096
@@ -37,10 +38,7 @@ static void on_save_timer(evutil_socket_t fd, short what, void *arg)
  */
 static void save_later(struct daemon *daemon)
 {
-	const struct timeval delay = {
-		.tv_sec = CONFIG_BROKER_SAVE_DELAY_MS / 1000,
-		.tv_usec = CONFIG_BROKER_SAVE_DELAY_MS % 1000 * 1000,
-	};
+	const struct timeval delay = timeval_of_ms(CONFIG_BROKER_SAVE_DELAY_MS);
 
 	if (!daemon->save_timer || event_pending(daemon->save_timer, EV_TIMEOUT, NULL))
 		return;

@@ -10,6 +10,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/base/timeval.h"
 
 static const int stop_signals[] = { SIGTERM, SIGINT };
 
@@ -31,7 +32,7 @@ static void on_stop_timer(evutil_socket_t fd, short what, void *arg)
 
 void daemon_stop(struct daemon *daemon, int status)
 {
-	const struct timeval limit = { CONFIG_STOP_FLUSH_MS / 1000, CONFIG_STOP_FLUSH_MS % 1000 * 1000 };
+	const struct timeval limit = timeval_of_ms(CONFIG_STOP_FLUSH_MS);
 
 	if (daemon->stopping)
 		return;

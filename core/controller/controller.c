@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/strv.h"
+#include "core/base/timeval.h"
 #include "core/controller/controller-priv.h"
 #include "core/controller/journal.h"
 #include "core/controller/policies.h"
@@ -113,7 +114,7 @@ static void finish_removal(struct controller *controller, struct app_entry *app)
 
 static void later(struct event *timer, int64_t ms)
 {
-	const struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+	const struct timeval wait = timeval_of_ms(ms);
 
 	if (!event_pending(timer, EV_TIMEOUT, NULL))
 		(void)event_add(timer, &wait); /* fails without memory only; the next turn tries again */
@@ -224,7 +225,7 @@ static int make_filters(struct controller *controller)
 
 static int make_events(struct controller *controller, struct event_base *base)
 {
-	const struct timeval interval = { CONFIG_BEAT_MS / 1000, (CONFIG_BEAT_MS % 1000) * 1000 };
+	const struct timeval interval = timeval_of_ms(CONFIG_BEAT_MS);
 
 	controller->tick = event_new(base, -1, EV_PERSIST, on_tick, controller);
 	controller->status_timer = event_new(base, -1, 0, on_status_timer, controller);

@@ -10,6 +10,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/timeval.h"
 
 static const char *const phase_names[] = {
 	[RECORD_CREATING] = "starting",
@@ -92,7 +93,7 @@ void container_free(struct container *container)
 
 void container_set_timer(struct container *container, unsigned ms, event_callback_fn fn)
 {
-	struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval wait = timeval_of_ms(ms);
 
 	if (container->timer)
 		event_free(container->timer);

@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/process.h"
 #include "core/base/strv.h"
+#include "core/base/timeval.h"
 #include "core/ipc/channel.h"
 
 #define LIFE_RESET_MS    10000
@@ -36,8 +37,7 @@ struct control {
 
 static void arm(struct control *control, unsigned milliseconds)
 {
-	struct timeval delay = { .tv_sec = milliseconds / 1000,
-		.tv_usec = (suseconds_t)(milliseconds % 1000) * 1000 };
+	struct timeval delay = timeval_of_ms(milliseconds);
 
 	/* The timer exists, so adding it fails only when the heap of timers cannot grow. */
 	if (event_add(control->timer, &delay) < 0)

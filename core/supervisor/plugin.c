@@ -14,6 +14,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/timeval.h"
 
 #define PLUGIN_NAME_MAX 32
 
@@ -57,7 +58,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static struct baton_timer *host_timer_add(void *host, uint64_t ms, void (*fn)(void *arg), void *arg)
 {
 	const struct plugin *plugin = host;
-	struct timeval wait = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval wait = timeval_of_ms(ms > INT64_MAX ? INT64_MAX : (int64_t)ms);
 	struct baton_timer *timer = calloc(1, sizeof(*timer));
 
 	if (!timer)

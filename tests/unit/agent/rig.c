@@ -20,6 +20,7 @@
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/strv.h"
+#include "core/base/timeval.h"
 #include "core/ipc/identity.h"
 #include "core/model/compose.h"
 
@@ -448,7 +449,7 @@ bool rig_event(const struct rig *rig, const char *type)
 
 void rig_run(struct rig *rig, unsigned ms)
 {
-	struct timeval limit = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval limit = timeval_of_ms(ms);
 
 	assert_int_equal(event_base_loopexit(rig->base, &limit), 0);
 	assert_true(event_base_dispatch(rig->base) >= 0);

@@ -15,6 +15,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/base/timeval.h"
 
 #define PREFIX "fleet"
 
@@ -154,7 +155,7 @@ void fake_free(struct fake *fake)
 
 void fake_run(struct fake *fake, int ms)
 {
-	const struct timeval time = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval time = timeval_of_ms(ms);
 
 	if (ms == 0) {
 		assert_true(event_base_loop(fake->base, EVLOOP_NONBLOCK) >= 0);
