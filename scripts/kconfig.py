@@ -34,10 +34,19 @@ def requests(path):
                 yield number, None, line
 
 
-def check(kconf, path):
-    """Faults of a configuration file, as sentences."""
-    for number, name, value in requests(path):
-        place = "%s:%d" % (path, number)
+def last_requests(paths):
+    """(place, symbol, value) of every line that no later file replaces."""
+    last = {}
+    for path in paths:
+        for number, name, value in requests(path):
+            place = "%s:%d" % (path, number)
+            last[name or place] = place, name, value
+    return last.values()
+
+
+def check(kconf, paths):
+    """Faults of the configuration files, as sentences."""
+    for place, name, value in last_requests(paths):
         if name is None:
             yield "%s: not an assignment: %s" % (place, value)
             continue
@@ -75,7 +84,7 @@ def main():
     kconf = kconfiglib.Kconfig(options.kconfig, warn_to_stderr=False)
     for index, path in enumerate(options.input):
         kconf.load_config(path, replace=index == 0)
-    faults = list(check(kconf, options.input[-1]))
+    faults = list(check(kconf, options.input))
     if faults:
         sys.exit("\n".join(faults))
     kconf.write_config(options.config)

@@ -95,7 +95,7 @@ fetch() { # SOURCES
 
 # The files of a package, and its entry in the package database below the sysroot that dpkg-shlibdeps reads.
 unpack() { # FILE
-	dpkg-deb --fsys-tarfile "$1" | tar -C "$work" --no-same-owner -xf - --exclude=./usr/share/doc --exclude=./usr/share/man \
+	dpkg-deb --fsys-tarfile "$1" | tar -C "$work" --no-same-owner --keep-directory-symlink -xf - --exclude=./usr/share/doc --exclude=./usr/share/man \
 		--exclude=./usr/share/locale --exclude=./usr/share/lintian
 	name=$(dpkg-deb --field "$1" Package)
 	same=
@@ -107,8 +107,9 @@ unpack() { # FILE
 	sed '/^Package:/a Status: install ok installed' "$work/control/control" >>"$database/status"
 	echo >>"$database/status"
 	rm -r "$work/control"
-	# dpkg-shlibdeps asks who owns a library by the path at which it found it: the one below the sysroot.
-	dpkg-deb --fsys-tarfile "$1" | tar -tf - | sed -e "s|^\.|$sysroot|" -e 's|/$||' >"$database/info/$name$same.list"
+	# dpkg-shlibdeps asks who owns a library by the path at which it found it: below the sysroot, with or without usr/.
+	dpkg-deb --fsys-tarfile "$1" | tar -tf - | sed -e 's|^\./*\(usr/\)\{0,1\}||' -e 's|/$||' -e '/^$/d' |
+		sed -e "h;s|^|$sysroot/|p;g;s|^|$sysroot/usr/|" >"$database/info/$name$same.list"
 }
 
 # Absolute links would lead the linker out of the sysroot, into the libraries of this machine.
@@ -134,6 +135,11 @@ make() {
 	database=$work/var/lib/dpkg
 	mkdir -p "$database/info" "$database/updates"
 	echo 1 >"$database/info/format"
+	# As on every Debian 12: otherwise libcgroup.so, in one, points at nothing in the other.
+	for folder in bin lib lib64 sbin; do
+		mkdir -p "$work/usr/$folder"
+		ln -s "usr/$folder" "$work/$folder"
+	done
 	while read -r file; do
 		unpack "$apt/archives/$file"
 	done <"$apt/closure"

@@ -32,10 +32,12 @@ set(rpath_link "-Wl,-rpath-link,${BATON_SYSROOT}/lib/${BATON_TRIPLET}:${BATON_SY
 set(CMAKE_EXE_LINKER_FLAGS_INIT ${rpath_link})
 set(CMAKE_MODULE_LINKER_FLAGS_INIT ${rpath_link})
 
-# Unit tests of another architecture run in user mode emulation; binfmt_misc is not needed.
+# Unit tests, and files that our own programs write for their package, need another architecture's programs to run: in
+# user mode emulation. binfmt_misc is not needed.
 if(NOT CMAKE_HOST_SYSTEM_PROCESSOR STREQUAL CMAKE_SYSTEM_PROCESSOR)
 	find_program(BATON_QEMU_USER ${BATON_QEMU} NO_CMAKE_FIND_ROOT_PATH)
-	if(BATON_QEMU_USER)
-		set(CMAKE_CROSSCOMPILING_EMULATOR ${BATON_QEMU_USER} -L ${BATON_SYSROOT})
+	if(NOT BATON_QEMU_USER)
+		message(FATAL_ERROR "There is no ${BATON_QEMU}: apt-get install qemu-user-static")
 	endif()
+	set(CMAKE_CROSSCOMPILING_EMULATOR ${BATON_QEMU_USER} -L ${BATON_SYSROOT})
 endif()

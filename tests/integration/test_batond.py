@@ -37,7 +37,7 @@ def batond(build, *arguments):
 def test_example_in_the_tree_is_what_batond_writes(build):
     example = batond(build, "--example-config")
     assert example.returncode == 0
-    assert example.stdout == (REPOSITORY / "boards/host/files/baton.conf").read_text()
+    assert example.stdout == (REPOSITORY / "boards/common/files/baton.conf").read_text()
 
 
 def test_example_is_right(build, boxes):
