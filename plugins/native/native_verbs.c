@@ -74,14 +74,16 @@ static int open_live(const struct state *state)
 static int find(struct native *native, const char *id, struct state *ret_state, struct baton_error *err)
 {
 	struct making *making = making_find(native, id);
+	int r;
 
 	if (making) {
 		*ret_state = making->state;
 		return 0;
 	}
-	if (!native_id_valid(id) || state_read(native->state_fd, id, ret_state) < 0)
+	r = native_id_valid(id) ? state_read(native->state_fd, id, ret_state) : -ENOENT;
+	if (r == -ENOENT)
 		return error_set(err, ENOENT, "no container %.150s", id);
-	return 0;
+	return r < 0 ? error_errno(err, -r, "record of container %s", id) : 0;
 }
 
 int native_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_fn done, void *arg,
@@ -133,6 +135,28 @@ int native_kill(void *plugin, const struct baton_kill *request, uint32_t deadlin
 	return answer_later(native, &answer, error);
 }
 
+/*
+ * 0 when nothing of the container is left to wait for. A record that cannot be read names no process: the id
+ * must become free again, and what may still run in its control group is the host's to kill.
+ */
+static int check_stopped(
+        struct native *native, const char *id, const struct making *making, struct baton_error *err)
+{
+	cleanup_close int fd = -1;
+	struct state state;
+	int r;
+
+	/* Dead or not: whoever asked for the create or the start has not been answered yet. */
+	if (making && (making->on_created || making->on_started))
+		return error_set(err, EBUSY, "container %s is being %s", id,
+		        making->on_created ? "created" : "started");
+	r = find(native, id, &state, err);
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	fd = open_live(&state);
+	return fd >= 0 ? error_set(err, EBUSY, "container %s runs", id) : 0;
+}
+
 int native_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
         struct baton_runtime_error *error)
 {
@@ -140,18 +164,11 @@ int native_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done
 	const struct answer answer = { .done = done, .arg = arg };
 	struct making *making = making_find(native, id);
 	struct baton_error err;
-	struct state state;
 	int r;
 
 	(void)deadline_ms; /* nothing here waits */
-	if (find(native, id, &state, &err) < 0)
+	if (check_stopped(native, id, making, &err) < 0)
 		return native_error(error, &err);
-	cleanup_close int fd = open_live(&state);
-
-	if (fd >= 0) {
-		(void)error_set(&err, EBUSY, "container %s runs", id);
-		return native_error(error, &err);
-	}
 	r = state_remove(native->state_fd, id);
 	if (r < 0 && r != -ENOENT) {
 		(void)error_errno(&err, -r, "record of %s", id);
