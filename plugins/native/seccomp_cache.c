@@ -20,6 +20,7 @@
 #include "core/base/files.h"
 
 #define FILE_NAME_SIZE 64
+#define FILE_BYTES_MAX (sizeof(struct file_header) + sizeof(struct sock_filter) * BPF_MAXINSNS)
 #define ENTRIES_MAX    32 /* profiles in use at a time; the oldest goes */
 
 struct entry {
@@ -41,6 +42,17 @@ struct result {
 	char message[ERROR_MESSAGE_MAX];
 	struct sock_filter filters[BPF_MAXINSNS];
 };
+
+/*
+ * A file is this and then the filters. The kernel checks that a program is one, not what it means, and flash
+ * loses pages and turns bits: a file whose sum is wrong is as good as none.
+ */
+struct file_header {
+	char magic[8];
+	uint64_t sum[2];
+};
+
+static const char file_magic[8] = "btnbpf1";
 
 int seccomp_cache_new(const char *directory, struct seccomp_cache **ret_cache)
 {
@@ -84,6 +96,12 @@ static void hash(uint64_t state[2], const char *data, size_t length)
 	}
 }
 
+static void hash_begin(uint64_t state[2])
+{
+	state[0] = UINT64_C(0xcbf29ce484222325);
+	state[1] = UINT64_C(0x84222325cbf29ce4);
+}
+
 static int hash_piece(const char *data, size_t length, void *state)
 {
 	hash(state, data, length);
@@ -94,10 +112,11 @@ static int hash_piece(const char *data, size_t length, void *state)
 static int entry_name(const json_t *profile, char name[static FILE_NAME_SIZE])
 {
 	const struct scmp_version *version = seccomp_version();
-	uint64_t state[2] = { UINT64_C(0xcbf29ce484222325), UINT64_C(0x84222325cbf29ce4) };
+	uint64_t state[2];
 	char text[192];
 	struct utsname system;
 
+	hash_begin(state);
 	(void)uname(&system);
 	(void)snprintf(text, sizeof(text), "%u.%u.%u %s ", version->major, version->minor, version->micro,
 	        system.machine);
@@ -108,20 +127,20 @@ static int entry_name(const json_t *profile, char name[static FILE_NAME_SIZE])
 	return 0;
 }
 
-static int add_entry(struct seccomp_cache *cache, const char *name, const struct sock_filter *filters,
-        size_t count, const struct sock_fprog **ret_program)
+static int add_entry(struct seccomp_cache *cache, const char *name, const void *filters, size_t count,
+        const struct sock_fprog **ret_program)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 	struct entry **last = &cache->entries;
 	size_t kept = 1;
 
 	if (entry)
-		entry->filters = calloc(count, sizeof(*filters));
+		entry->filters = calloc(count, sizeof(*entry->filters));
 	if (!entry || !entry->filters) {
 		free(entry);
 		return -ENOMEM;
 	}
-	memcpy(entry->filters, filters, count * sizeof(*filters));
+	memcpy(entry->filters, filters, count * sizeof(*entry->filters));
 	(void)snprintf(entry->name, sizeof(entry->name), "%s", name);
 	entry->program = (struct sock_fprog){ .len = (unsigned short)count, .filter = entry->filters };
 	entry->next = cache->entries;
@@ -136,12 +155,14 @@ static int add_entry(struct seccomp_cache *cache, const char *name, const struct
 	return 0;
 }
 
-/* A file that is not whole or not ours is compiled anew: the kernel checks the program, not its meaning. */
+/* A file that is not whole or not ours is compiled anew. */
 static int load_file(struct seccomp_cache *cache, const char *name, const struct sock_fprog **ret_program)
 {
 	cleanup_close int fd = -1;
 	cleanup_free char *data = NULL;
+	struct file_header header;
 	struct stat status;
+	uint64_t sum[2];
 	size_t length = 0;
 
 	if (cache->directory_fd < 0)
@@ -151,11 +172,35 @@ static int load_file(struct seccomp_cache *cache, const char *name, const struct
 		return fd;
 	if (fstat(fd, &status) < 0 || status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)))
 		return -EPERM;
-	if (file_read_fd(fd, sizeof(struct sock_filter) * BPF_MAXINSNS, &data, &length) < 0 || length == 0 ||
-	        length % sizeof(struct sock_filter))
+	if (file_read_fd(fd, FILE_BYTES_MAX, &data, &length) < 0 || length <= sizeof(header) ||
+	        (length - sizeof(header)) % sizeof(struct sock_filter))
 		return -EINVAL;
-	return add_entry(cache, name, (const struct sock_filter *)(const void *)data,
-	        length / sizeof(struct sock_filter), ret_program);
+	memcpy(&header, data, sizeof(header));
+	length -= sizeof(header);
+	hash_begin(sum);
+	hash(sum, data + sizeof(header), length);
+	if (memcmp(header.magic, file_magic, sizeof(file_magic)) != 0 ||
+	        memcmp(header.sum, sum, sizeof(sum)) != 0)
+		return -EINVAL;
+	return add_entry(
+	        cache, name, data + sizeof(header), length / sizeof(struct sock_filter), ret_program);
+}
+
+/* A cache: losing the file costs a compilation, so nothing here is an error. */
+static void save_file(const struct seccomp_cache *cache, const char *name, const struct result *result)
+{
+	size_t length = result->count * sizeof(*result->filters);
+	cleanup_free char *data = malloc(sizeof(struct file_header) + length);
+	struct file_header header;
+
+	if (!data || cache->directory_fd < 0)
+		return;
+	memcpy(header.magic, file_magic, sizeof(file_magic));
+	hash_begin(header.sum);
+	hash(header.sum, (const char *)result->filters, length);
+	memcpy(data, &header, sizeof(header));
+	memcpy(data + sizeof(header), result->filters, length);
+	(void)file_replace_at(cache->directory_fd, name, data, sizeof(header) + length, 0600, FILE_DURABLE);
 }
 
 static _Noreturn void compile_and_exit(const json_t *profile, struct result *result)
@@ -217,10 +262,8 @@ int seccomp_get(struct seccomp_cache *cache, const json_t *profile, const struct
 	r = compile_in_child(profile, result, err);
 	if (r == 0)
 		r = add_entry(cache, name, result->filters, result->count, ret_program);
-	if (r == 0 && cache->directory_fd >= 0)
-		/* A cache: losing the file costs a compilation. */
-		(void)file_replace_at(cache->directory_fd, name, result->filters,
-		        result->count * sizeof(*result->filters), 0600, FILE_DURABLE);
+	if (r == 0)
+		save_file(cache, name, result);
 	(void)munmap(result, sizeof(*result));
 	return r;
 }
