@@ -12,6 +12,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
+#include "plugins/native/spec-priv.h"
 
 #define ERRNO_DEFAULT  EPERM
 #define ERRNO_MAX      4095
@@ -76,34 +77,50 @@ static int parse_argument(const json_t *item, struct scmp_arg_cmp *argument, str
 			continue;
 		argument->arg = (unsigned)index;
 		argument->op = operators[i].op;
-		argument->datum_a = (scmp_datum_t)json_get_int(item, "value", 0);
-		argument->datum_b = (scmp_datum_t)json_get_int(item, "valueTwo", 0);
+		if (spec_number(item, "value", INT64_MAX, 0, &argument->datum_a, err) < 0 ||
+		        spec_number(item, "valueTwo", INT64_MAX, 0, &argument->datum_b, err) < 0)
+			return error_prefix(err, "args");
 		return 0;
 	}
 	return error_set(err, EINVAL, "args: unknown op \"%s\"", name);
 }
 
+static int parse_arguments(const json_t *rule, struct scmp_arg_cmp arguments[static ARGS_MAX],
+        size_t *ret_count, struct baton_error *err)
+{
+	const json_t *list;
+	int r = spec_member(rule, "args", JSON_ARRAY, &list, err);
+
+	if (r < 0)
+		return r;
+	if (json_array_size(list) > ARGS_MAX)
+		return error_set(err, EINVAL, "args: more than %d items", ARGS_MAX);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		r = parse_argument(json_array_get(list, i), &arguments[i], err);
+		if (r < 0)
+			return r;
+	}
+	*ret_count = json_array_size(list);
+	return 0;
+}
+
 static int add_rule(scmp_filter_ctx filter, const json_t *rule, uint32_t default_action, size_t *rules,
         struct baton_error *err)
 {
-	const json_t *names = json_object_get(rule, "names");
-	const json_t *list = json_object_get(rule, "args");
+	const json_t *names;
 	struct scmp_arg_cmp arguments[ARGS_MAX];
-	size_t n_arguments = json_array_size(list);
+	size_t n_arguments = 0;
 	uint32_t action;
 	size_t index;
 	json_t *item;
 	int r = parse_action(rule, "action", "errnoRet", &action, err);
 
+	if (r == 0)
+		r = spec_member(rule, "names", JSON_ARRAY, &names, err);
+	if (r == 0)
+		r = parse_arguments(rule, arguments, &n_arguments, err);
 	if (r < 0)
 		return r;
-	if (n_arguments > ARGS_MAX)
-		return error_set(err, EINVAL, "args: more than %d items", ARGS_MAX);
-	for (size_t i = 0; i < n_arguments; i++) {
-		r = parse_argument(json_array_get(list, i), &arguments[i], err);
-		if (r < 0)
-			return r;
-	}
 	if (action == default_action)
 		return 0; /* says nothing new, and libseccomp refuses it */
 	json_array_foreach(names, index, item) {
@@ -181,14 +198,20 @@ static int export_filter(scmp_filter_ctx filter, struct sock_filter **ret_filter
 static int fill(
         scmp_filter_ctx filter, const json_t *profile, uint32_t default_action, struct baton_error *err)
 {
+	const json_t *architectures;
+	const json_t *list;
 	size_t rules = 0;
 	size_t index;
 	json_t *rule;
-	int r = add_architectures(filter, json_object_get(profile, "architectures"), err);
+	int r = spec_member(profile, "architectures", JSON_ARRAY, &architectures, err);
 
+	if (r == 0)
+		r = spec_member(profile, "syscalls", JSON_ARRAY, &list, err);
+	if (r == 0)
+		r = add_architectures(filter, architectures, err);
 	if (r < 0)
 		return r;
-	json_array_foreach(json_object_get(profile, "syscalls"), index, rule) {
+	json_array_foreach(list, index, rule) {
 		r = add_rule(filter, rule, default_action, &rules, err);
 		if (r < 0)
 			return error_prefix(err, "syscalls[%zu]", index);
@@ -206,8 +229,8 @@ int seccomp_compile(
 	uint32_t default_action;
 	int r;
 
-	if (json_array_size(json_object_get(profile, "flags")) > 0 ||
-	        json_is_string(json_object_get(profile, "listenerPath")))
+	if (!spec_is_empty(json_object_get(profile, "flags")) ||
+	        !spec_is_empty(json_object_get(profile, "listenerPath")))
 		return error_set(err, EOPNOTSUPP, "flags and listenerPath are not supported");
 	r = parse_action(profile, "defaultAction", "defaultErrnoRet", &default_action, err);
 	if (r < 0)

@@ -12,6 +12,19 @@ int spec_decode_mounts(const json_t *mounts, struct spec *spec, struct baton_err
 int spec_decode_linux(const json_t *linux_member, struct spec *spec, struct baton_error *err);
 
 /*
+ * Member of this type; NULL when it is missing or null. -EINVAL for another type: what is ignored in silence
+ * could be what the container was to be kept from.
+ */
+int spec_member(const json_t *object, const char *name, json_type type, const json_t **ret_member,
+        struct baton_error *err);
+
+/* Boolean member; false when it is missing or null, -EINVAL for anything that is not a boolean. */
+int spec_flag(const json_t *object, const char *name, bool *ret_flag, struct baton_error *err);
+
+/* True for what says nothing: missing, null, "", [] and {}. */
+bool spec_is_empty(const json_t *value);
+
+/*
  * Array of strings without NUL, at most `max`; a missing one is an empty vector. The vector is the caller's
  * (free(), not strv_free()), its strings the document's.
  */

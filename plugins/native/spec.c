@@ -13,6 +13,37 @@
 #include "core/base/json.h"
 #include "plugins/native/spec-priv.h"
 
+int spec_member(const json_t *object, const char *name, json_type type, const json_t **ret_member,
+        struct baton_error *err)
+{
+	static const char *const names[] = { [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array" };
+	const json_t *member = json_object_get(object, name);
+
+	if (json_is_null(member))
+		member = NULL;
+	if (member && json_typeof(member) != type)
+		return error_set(err, EINVAL, "\"%s\" must be %s", name, names[type]);
+	*ret_member = member;
+	return 0;
+}
+
+int spec_flag(const json_t *object, const char *name, bool *ret_flag, struct baton_error *err)
+{
+	const json_t *member = json_object_get(object, name);
+
+	if (member && !json_is_boolean(member) && !json_is_null(member))
+		return error_set(err, EINVAL, "\"%s\" must be true or false", name);
+	*ret_flag = json_is_true(member);
+	return 0;
+}
+
+bool spec_is_empty(const json_t *value)
+{
+	return !value || json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0) ||
+	       (json_is_array(value) && json_array_size(value) == 0) ||
+	       (json_is_object(value) && json_object_size(value) == 0);
+}
+
 int spec_strings(
         const json_t *array, const char *path, size_t max, char ***ret_vector, struct baton_error *err)
 {
@@ -88,18 +119,20 @@ static int decode_root(const json_t *document, struct spec *spec, struct baton_e
 		length = snprintf(spec->rootfs, sizeof(spec->rootfs), "%s/%s", spec->bundle, path);
 	if (length < 0 || (size_t)length >= sizeof(spec->rootfs))
 		return error_set(err, ENAMETOOLONG, "root.path is too long");
-	spec->rootfs_read_only = json_get_bool(root, "readonly", false);
-	return 0;
+	return spec_flag(root, "readonly", &spec->rootfs_read_only, err);
 }
 
 static int refuse_hooks(const json_t *document, struct baton_error *err)
 {
-	const json_t *hooks = json_object_get(document, "hooks");
+	const json_t *hooks;
 	const char *name;
 	json_t *list;
+	int r = spec_member(document, "hooks", JSON_OBJECT, &hooks, err);
 
+	if (r < 0)
+		return r;
 	json_object_foreach((json_t *)(uintptr_t)hooks, name, list) {
-		if (json_array_size(list) > 0)
+		if (!spec_is_empty(list))
 			return error_set(err, EOPNOTSUPP, "hooks.%s: this runtime runs no hooks", name);
 	}
 	return 0;
@@ -107,6 +140,7 @@ static int refuse_hooks(const json_t *document, struct baton_error *err)
 
 static int decode(const json_t *document, struct spec *spec, struct baton_error *err)
 {
+	const json_t *mounts = NULL;
 	int r;
 
 	if (!json_is_object(document))
@@ -121,7 +155,9 @@ static int decode(const json_t *document, struct spec *spec, struct baton_error 
 	if (r == 0)
 		r = spec_decode_process(json_object_get(document, "process"), spec, err);
 	if (r == 0)
-		r = spec_decode_mounts(json_object_get(document, "mounts"), spec, err);
+		r = spec_member(document, "mounts", JSON_ARRAY, &mounts, err);
+	if (r == 0)
+		r = spec_decode_mounts(mounts, spec, err);
 	if (r == 0)
 		r = spec_decode_linux(json_object_get(document, "linux"), spec, err);
 	return r;

@@ -67,7 +67,6 @@ struct spec {
 	uint64_t effective;
 	uint64_t inheritable;
 	uint64_t ambient;
-	bool has_capabilities;
 	bool no_new_privileges;
 	bool has_oom_score_adj;
 	int oom_score_adj;

@@ -45,7 +45,7 @@ static const struct {
 	{ "net.", NS_NETWORK },
 };
 
-static int decode_namespace(const json_t *item, struct spec *spec, struct baton_error *err)
+static int decode_namespace(const json_t *item, struct spec *spec, unsigned *seen, struct baton_error *err)
 {
 	const char *type = json_get_string(item, "type", "");
 	const char *path = json_get_string(item, "path", NULL);
@@ -53,6 +53,9 @@ static int decode_namespace(const json_t *item, struct spec *spec, struct baton_
 	for (size_t i = 0; i < array_size(namespace_names); i++) {
 		if (strcmp(namespace_names[i].name, type) != 0)
 			continue;
+		if (*seen & (1U << i))
+			return error_set(err, EINVAL, "linux.namespaces: \"%s\" is there twice", type);
+		*seen |= 1U << i;
 		if (path && !namespace_names[i].may_join)
 			return error_set(err, EOPNOTSUPP,
 			        "linux.namespaces: joining a %s namespace is not supported", type);
@@ -61,6 +64,24 @@ static int decode_namespace(const json_t *item, struct spec *spec, struct baton_
 		return 0;
 	}
 	return error_set(err, EOPNOTSUPP, "linux.namespaces: \"%s\" is not supported", type);
+}
+
+static int decode_namespaces(const json_t *object, struct spec *spec, struct baton_error *err)
+{
+	const json_t *list;
+	unsigned seen = 0; /* bit i: namespace_names[i] */
+	size_t index;
+	json_t *item;
+	int r = spec_member(object, "namespaces", JSON_ARRAY, &list, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(list, index, item) {
+		r = decode_namespace(item, spec, &seen, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static bool sysctl_allowed(const struct spec *spec, const char *name)
@@ -116,7 +137,8 @@ static int decode_device(const json_t *item, struct spec_device *device, struct 
 
 	if (r < 0)
 		return r;
-	if (strncmp(path, "/dev/", 5) != 0 || strchr(path + 5, '/'))
+	if (strncmp(path, "/dev/", 5) != 0 || path[5] == '\0' || strcmp(path + 5, ".") == 0 ||
+	        strchr(path + 5, '/'))
 		return error_set(err, EINVAL, "linux.devices: \"%s\" must lie directly below /dev", path);
 	if (spec_number(item, "major", 4095, 0, &major_number, err) < 0 ||
 	        spec_number(item, "minor", 1048575, 0, &minor_number, err) < 0 ||
@@ -192,33 +214,34 @@ static int decode_propagation(const json_t *object, struct spec *spec, struct ba
 int spec_decode_linux(const json_t *linux_member, struct spec *spec, struct baton_error *err)
 {
 	static const char *const refused[] = { "uidMappings", "gidMappings", "intelRdt", "timeOffsets",
-		"personality" };
-	const json_t *seccomp = json_object_get(linux_member, "seccomp");
-	size_t index;
-	json_t *item;
+		"personality", "mountLabel" };
+	const json_t *sysctls = NULL;
+	const json_t *devices = NULL;
 	int r;
 
 	for (size_t i = 0; i < array_size(refused); i++) {
-		item = json_object_get(linux_member, refused[i]);
-		if (json_array_size(item) > 0 || json_object_size(item) > 0)
+		if (!spec_is_empty(json_object_get(linux_member, refused[i])))
 			return error_set(err, EOPNOTSUPP, "linux.%s is not supported", refused[i]);
 	}
-	json_array_foreach(json_object_get(linux_member, "namespaces"), index, item) {
-		r = decode_namespace(item, spec, err);
-		if (r < 0)
-			return r;
-	}
+	r = decode_namespaces(linux_member, spec, err);
+	if (r < 0)
+		return r;
 	/* Without its own mount namespace the mounts would be the host's. */
 	if (!spec->new_namespace[NS_MOUNT])
 		return error_set(err, EOPNOTSUPP, "linux.namespaces: a new mount namespace is required");
-	if (spec->hostname && !spec->new_namespace[NS_UTS])
-		return error_set(err, EINVAL, "hostname needs a new uts namespace");
-	spec->seccomp = json_is_object(seccomp) ? seccomp : NULL;
-	r = decode_propagation(linux_member, spec, err);
+	if ((spec->hostname || spec->domainname) && !spec->new_namespace[NS_UTS])
+		return error_set(err, EINVAL, "hostname and domainname need a new uts namespace");
+	r = spec_member(linux_member, "seccomp", JSON_OBJECT, &spec->seccomp, err);
 	if (r == 0)
-		r = decode_sysctls(json_object_get(linux_member, "sysctl"), spec, err);
+		r = spec_member(linux_member, "sysctl", JSON_OBJECT, &sysctls, err);
 	if (r == 0)
-		r = decode_devices(json_object_get(linux_member, "devices"), spec, err);
+		r = spec_member(linux_member, "devices", JSON_ARRAY, &devices, err);
+	if (r == 0)
+		r = decode_propagation(linux_member, spec, err);
+	if (r == 0)
+		r = decode_sysctls(sysctls, spec, err);
+	if (r == 0)
+		r = decode_devices(devices, spec, err);
 	if (r == 0)
 		r = decode_paths(linux_member, spec, err);
 	return r;

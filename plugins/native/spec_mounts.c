@@ -98,6 +98,21 @@ static bool type_allowed(const char *type)
 	return false;
 }
 
+/*
+ * One way to write each target: "/./proc" and "//proc" are /proc for the kernel and would be something else
+ * for the rules below. "/" itself is told apart later.
+ */
+static bool is_plain(const char *path)
+{
+	for (const char *next = path; (next = strchr(next, '/')); next++) {
+		if (next[1] == '/' || (next[1] == '\0' && next != path))
+			return false;
+		if (next[1] == '.' && (next[2] == '/' || next[2] == '\0'))
+			return false;
+	}
+	return true;
+}
+
 static int decode_mount(const json_t *item, struct spec_mount *mount, struct baton_error *err)
 {
 	const char *destination = json_get_string(item, "destination", "");
@@ -106,13 +121,20 @@ static int decode_mount(const json_t *item, struct spec_mount *mount, struct bat
 
 	if (r < 0)
 		return r;
+	if (!is_plain(destination))
+		return error_set(err, EINVAL,
+		        "mounts: destination \"%s\" must not have \".\", \"//\" or a \"/\" at the end",
+		        destination);
+	if (!spec_is_empty(json_object_get(item, "uidMappings")) ||
+	        !spec_is_empty(json_object_get(item, "gidMappings")))
+		return error_set(
+		        err, EOPNOTSUPP, "mounts: %s: mappings of ids are not supported", destination);
 	mount->destination = destination;
 	mount->source = json_get_string(item, "source", "");
+	mount->bind = strcmp(type, "bind") == 0;
 	r = decode_options(json_object_get(item, "options"), mount, destination, err);
 	if (r < 0)
 		return r;
-	if (strcmp(type, "bind") == 0)
-		mount->bind = true;
 	if (!mount->bind && (!type_allowed(type) || strcmp(type, "none") == 0))
 		return error_set(err, EOPNOTSUPP,
 		        "mounts: %s: file system \"%s\" is not allowed in a container", destination, type);

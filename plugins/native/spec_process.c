@@ -82,10 +82,13 @@ static const struct {
 
 static int capability_set(const json_t *object, const char *name, uint64_t *ret_set, struct baton_error *err)
 {
-	const json_t *list = json_object_get(object, name);
+	const json_t *list;
 	size_t index;
 	json_t *item;
+	int r = spec_member(object, name, JSON_ARRAY, &list, err);
 
+	if (r < 0)
+		return error_prefix(err, "process.capabilities");
 	*ret_set = 0;
 	json_array_foreach(list, index, item) {
 		const char *text = json_is_string(item) ? json_string_value(item) : "";
@@ -114,7 +117,6 @@ static int decode_capabilities(const json_t *object, struct spec *spec, struct b
 		{ "ambient", &spec->ambient },
 	};
 
-	spec->has_capabilities = json_is_object(object);
 	for (size_t i = 0; i < array_size(sets); i++) {
 		int r = capability_set(object, sets[i].name, sets[i].set, err);
 
@@ -131,14 +133,15 @@ static int decode_capabilities(const json_t *object, struct spec *spec, struct b
 
 static int decode_user(const json_t *user, struct spec *spec, struct baton_error *err)
 {
-	const json_t *groups = json_object_get(user, "additionalGids");
+	const json_t *groups;
 	uint64_t uid;
 	uint64_t gid;
 	uint64_t mask;
 	size_t index;
 	json_t *item;
 
-	if (spec_number(user, "uid", ID_MAX, 0, &uid, err) < 0 ||
+	if (spec_member(user, "additionalGids", JSON_ARRAY, &groups, err) < 0 ||
+	        spec_number(user, "uid", ID_MAX, 0, &uid, err) < 0 ||
 	        spec_number(user, "gid", ID_MAX, 0, &gid, err) < 0 ||
 	        spec_number(user, "umask", 0777, 022, &mask, err) < 0)
 		return error_prefix(err, "process.user");
@@ -159,6 +162,13 @@ static int decode_user(const json_t *user, struct spec *spec, struct baton_error
 	return 0;
 }
 
+/* JSON readers stop at 2^63 - 1, so that is how "no limit" arrives; getrlimit(2) must say RLIM_INFINITY
+ * again. */
+static rlim_t to_rlimit(uint64_t value)
+{
+	return value == INT64_MAX ? RLIM_INFINITY : (rlim_t)value;
+}
+
 static int decode_rlimit(const json_t *item, struct spec_rlimit *limit, struct baton_error *err)
 {
 	const char *name = json_get_string(item, "type", "");
@@ -173,7 +183,7 @@ static int decode_rlimit(const json_t *item, struct spec_rlimit *limit, struct b
 			return error_prefix(err, "process.rlimits: %s", name);
 		limit->name = rlimit_names[i].name;
 		limit->resource = rlimit_names[i].resource;
-		limit->limit = (struct rlimit){ .rlim_cur = (rlim_t)soft, .rlim_max = (rlim_t)hard };
+		limit->limit = (struct rlimit){ .rlim_cur = to_rlimit(soft), .rlim_max = to_rlimit(hard) };
 		return 0;
 	}
 	return error_set(err, EINVAL, "process.rlimits: unknown type \"%s\"", name);
@@ -199,21 +209,46 @@ static int decode_rlimits(const json_t *list, struct spec *spec, struct baton_er
 	return 0;
 }
 
+/* Members that are objects and arrays of their own. */
+static int decode_members(const json_t *process, struct spec *spec, struct baton_error *err)
+{
+	const json_t *user = NULL;
+	const json_t *capabilities = NULL;
+	const json_t *rlimits = NULL;
+	int r = spec_member(process, "user", JSON_OBJECT, &user, err);
+
+	if (r == 0)
+		r = spec_member(process, "capabilities", JSON_OBJECT, &capabilities, err);
+	if (r == 0)
+		r = spec_member(process, "rlimits", JSON_ARRAY, &rlimits, err);
+	if (r < 0)
+		return error_prefix(err, "process");
+	r = decode_user(user, spec, err);
+	if (r == 0)
+		r = decode_capabilities(capabilities, spec, err);
+	if (r == 0)
+		r = decode_rlimits(rlimits, spec, err);
+	return r;
+}
+
 int spec_decode_process(const json_t *process, struct spec *spec, struct baton_error *err)
 {
 	const json_t *score = json_object_get(process, "oomScoreAdj");
+	bool terminal;
 	int r;
 
 	if (!json_is_object(process))
 		return error_set(err, EINVAL, "process is missing");
-	if (json_get_bool(process, "terminal", false))
+	if (spec_flag(process, "terminal", &terminal, err) < 0 ||
+	        spec_flag(process, "noNewPrivileges", &spec->no_new_privileges, err) < 0)
+		return error_prefix(err, "process");
+	if (terminal)
 		return error_set(err, EOPNOTSUPP, "process.terminal: this runtime has no terminals yet");
-	if (json_is_string(json_object_get(process, "selinuxLabel")) ||
-	        json_is_string(json_object_get(process, "apparmorProfile")))
+	if (!spec_is_empty(json_object_get(process, "selinuxLabel")) ||
+	        !spec_is_empty(json_object_get(process, "apparmorProfile")))
 		return error_set(
 		        err, EOPNOTSUPP, "process: labels of SELinux and AppArmor are not supported");
 	spec->cwd = json_get_string(process, "cwd", "/");
-	spec->no_new_privileges = json_get_bool(process, "noNewPrivileges", false);
 	r = spec_strings(json_object_get(process, "args"), "process.args", SPEC_LIST_MAX, &spec->args, err);
 	if (r == 0 && !spec->args[0])
 		r = error_set(err, EINVAL, "process.args is empty");
@@ -223,11 +258,7 @@ int spec_decode_process(const json_t *process, struct spec *spec, struct baton_e
 	if (r == 0)
 		r = spec_check_path(spec->cwd, "process.cwd", err);
 	if (r == 0)
-		r = decode_user(json_object_get(process, "user"), spec, err);
-	if (r == 0)
-		r = decode_capabilities(json_object_get(process, "capabilities"), spec, err);
-	if (r == 0)
-		r = decode_rlimits(json_object_get(process, "rlimits"), spec, err);
+		r = decode_members(process, spec, err);
 	if (r == 0 && score) {
 		if (!json_is_integer(score) || json_integer_value(score) < -1000 ||
 		        json_integer_value(score) > 1000)
