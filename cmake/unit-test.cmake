@@ -14,6 +14,7 @@ if(CMAKE_CROSSCOMPILING_EMULATOR)
 		"test_image_rootfs|openat2"
 		"test_image_users|openat2"
 		"test_unpack_layer|openat2"
+		"test_unpack_layer_formats|openat2"
 		"test_unpack_sandbox|open_tree, seccomp filters")
 endif()
 

@@ -7,7 +7,6 @@ architecture=$1
 sysroot=$2
 triplet=$3
 shift 3
-[ $# -gt 0 ] || exit 0
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

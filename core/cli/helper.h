@@ -8,4 +8,8 @@
 /* free() it; NULL when out of memory. */
 char *helper_path(const struct config *config, const char *name);
 
+/* The program that unpacks images: that of the package baton-image-formats where it is installed. free() it.
+ */
+char *helper_unpack(const struct config *config);
+
 #endif

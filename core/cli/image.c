@@ -47,7 +47,7 @@ static int fail(const struct baton_error *err)
 
 static int import(const struct cli *cli, const struct config *config)
 {
-	cleanup_free char *helper = helper_path(config, "baton-unpack");
+	cleanup_free char *helper = helper_unpack(config);
 	cleanup_json json_t *document = NULL;
 	struct image_import result;
 	struct baton_error err;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/unpack/source.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,9 +12,10 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/strv.h"
+#include "core/unpack/decompress.h"
 #include "core/unpack/path.h"
+#include "core/unpack/tar.h"
 
-#define READ_SIZE           65536
 #define ENTRIES_MAX         16384       /* of the outer archive: layers, documents, directories */
 #define DOCUMENTS_TOTAL_MAX (16U << 20) /* kept in memory */
 #define LINKS_MAX           8           /* docker save names a repeated layer by a symbolic link */
@@ -37,59 +36,64 @@ struct source {
 	size_t documents_total;
 };
 
-static void cleanup_archive_(struct archive **archive)
+/* One pass over the archive. */
+struct pass {
+	int fd;
+	struct stream file_stream;
+	struct stream tar_stream;
+	struct decompress *decompress;
+	struct tar *tar;
+};
+
+static void pass_end(struct pass *pass)
 {
-	if (*archive)
-		(void)archive_read_free(*archive); /* reading only: nothing is lost */
+	tar_free(pass->tar);
+	decompress_free(pass->decompress);
 }
 
-static const char *archive_reason(struct archive *archive)
+static ssize_t read_file_stream(void *arg, void *buffer, size_t size, struct baton_error *err)
 {
-	const char *reason = archive_error_string(archive);
+	ssize_t got;
 
-	return reason ? reason : "unreadable";
+	do {
+		got = read(*(int *)arg, buffer, size);
+	} while (got < 0 && errno == EINTR);
+	return got < 0 ? error_errno(err, errno, "archive or layer") : got;
 }
 
-static int open_archive(int fd, struct archive **ret_archive, struct baton_error *err)
+/* Streams point into *pass: it must not be moved. */
+static int pass_begin(int fd, struct pass *pass, struct baton_error *err)
 {
-	cleanup_with(cleanup_archive_) struct archive *archive = archive_read_new();
+	int r;
 
-	if (!archive || archive_read_support_format_tar(archive) < ARCHIVE_WARN ||
-	        archive_read_support_filter_gzip(archive) != ARCHIVE_OK ||
-	        archive_read_support_filter_zstd(archive) != ARCHIVE_OK)
-		return error_set(err, ENOMEM, "cannot set up libarchive");
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return error_errno(err, errno, "archive");
-	if (archive_read_open_fd(archive, fd, READ_SIZE) != ARCHIVE_OK)
-		return error_set(err, EINVAL, "not a tar archive, plain or compressed with gzip or zstd (%s)",
-		        archive_reason(archive));
-	*ret_archive = steal_ptr(archive);
-	return 0;
+	pass->fd = fd;
+	pass->file_stream = (struct stream){ .read = read_file_stream, .arg = &pass->fd };
+	r = decompress_new(&pass->file_stream, &pass->decompress, err);
+	if (r < 0)
+		return r;
+	pass->tar_stream = (struct stream){ .read = decompress_read, .arg = pass->decompress };
+	return tar_new(&pass->tar_stream, &pass->tar, err);
 }
 
 /* 1 with an entry, 0 at the end, negative errno. */
-static int next_entry(const struct source *source, struct archive *archive, char path[static PATH_MAX],
-        struct archive_entry **ret_entry, struct baton_error *err)
+static int next_entry(const struct source *source, struct tar *tar, char path[static PATH_MAX],
+        struct tar_entry *ret_entry, struct baton_error *err)
 {
-	int r = archive_read_next_header(archive, ret_entry);
-	const char *raw;
+	int r = tar_next(tar, ret_entry, err);
 
-	if (r == ARCHIVE_EOF)
-		return 0;
-	if (r < ARCHIVE_WARN)
-		return error_set(err, EINVAL, "damaged archive: %s", archive_reason(archive));
-	raw = archive_entry_pathname(*ret_entry);
-	if (!raw)
-		return error_set(err, EINVAL, "damaged archive: an entry without a name");
-	r = path_clean(raw, source->limits->path, path, err);
+	if (r <= 0)
+		return r;
+	r = path_clean(ret_entry->path, source->limits->path, path, err);
 	return r < 0 ? r : 1;
 }
 
 /* Where a link points, from the root of the archive; NULL when it points out of it. */
-static char *link_target(const char *path, struct archive_entry *entry, size_t max)
+static char *link_target(const char *path, const struct tar_entry *entry, size_t max)
 {
-	const char *hard = archive_entry_hardlink(entry);
-	const char *symbolic = archive_entry_symlink(entry);
+	const char *hard = entry->hardlink;
+	const char *symbolic = entry->symlink;
 	char clean[PATH_MAX];
 	char joined[2 * PATH_MAX];
 	size_t parent;
@@ -110,18 +114,21 @@ static char *link_target(const char *path, struct archive_entry *entry, size_t m
 	return path_clean(joined, max, clean, NULL) == 0 ? strdup(clean) : NULL;
 }
 
-static int keep_document(struct source *source, struct archive *archive, int64_t size,
-        struct source_entry *entry, struct baton_error *err)
+static int keep_document(struct source *source, struct tar *tar, int64_t size, struct source_entry *entry,
+        struct baton_error *err)
 {
 	cleanup_free char *text = malloc((size_t)size + 1);
-	la_ssize_t got;
 
 	if (!text)
 		return error_set(err, ENOMEM, "out of memory");
-	got = archive_read_data(archive, text, (size_t)size);
-	if (got != size)
-		return error_set(
-		        err, EINVAL, "damaged archive, at \"%s\": %s", entry->path, archive_reason(archive));
+	for (int64_t done = 0; done < size;) {
+		ssize_t got = tar_read(tar, text + done, (size_t)(size - done), err);
+
+		if (got <= 0)
+			return got < 0 ? error_prefix(err, "\"%s\"", entry->path)
+			               : error_set(err, EINVAL, "damaged archive, at \"%s\"", entry->path);
+		done += got;
+	}
 	if (text[0] != '{' && text[0] != '[')
 		return 0;
 	source->documents_total += (size_t)size;
@@ -134,12 +141,12 @@ static int keep_document(struct source *source, struct archive *archive, int64_t
 	return 0;
 }
 
-static int index_entry(struct source *source, struct archive *archive, const char *path,
-        struct archive_entry *entry, struct baton_error *err)
+static int index_entry(struct source *source, struct tar *tar, const char *path,
+        const struct tar_entry *entry, struct baton_error *err)
 {
 	struct source_entry *grown;
 	struct source_entry *own;
-	int64_t size = archive_entry_size(entry);
+	int64_t size = entry->size;
 
 	if (source->n_entries >= ENTRIES_MAX)
 		return error_set(err, E2BIG, "the archive has more than %d entries", ENTRIES_MAX);
@@ -151,35 +158,33 @@ static int index_entry(struct source *source, struct archive *archive, const cha
 	*own = (struct source_entry){ .path = strdup(path) };
 	if (!own->path)
 		return error_set(err, ENOMEM, "out of memory");
-	if (archive_entry_hardlink(entry) || archive_entry_filetype(entry) == AE_IFLNK) {
+	if (entry->hardlink || entry->type == S_IFLNK) {
 		own->link = link_target(path, entry, source->limits->path);
 		return 0;
 	}
-	if (archive_entry_filetype(entry) != AE_IFREG || size <= 0 || size > DOCUMENT_MAX)
+	if (entry->type != S_IFREG || size <= 0 || size > DOCUMENT_MAX)
 		return 0;
-	return keep_document(source, archive, size, own, err);
+	return keep_document(source, tar, size, own, err);
 }
 
 static int index_archive(struct source *source, struct baton_error *err)
 {
-	cleanup_with(cleanup_archive_) struct archive *archive = NULL;
-	struct archive_entry *entry;
+	cleanup_with(pass_end) struct pass pass = { .fd = -1 };
+	struct tar_entry entry;
 	char path[PATH_MAX];
 	uint64_t bytes = 0;
-	int r = open_archive(source->fd, &archive, err);
+	int r = pass_begin(source->fd, &pass, err);
 
-	while (r >= 0 && (r = next_entry(source, archive, path, &entry, err)) > 0) {
-		int64_t size = archive_entry_size(entry);
-
+	while (r >= 0 && (r = next_entry(source, pass.tar, path, &entry, err)) > 0) {
 		/* Checked before the data are skipped, which for a compressed archive means unpacking them.
 		 */
-		if (size < 0 || (uint64_t)size > source->limits->bytes - bytes)
+		if (entry.size < 0 || (uint64_t)entry.size > source->limits->bytes - bytes)
 			return error_set(err, EFBIG, "the archive is larger than %llu bytes",
 			        (unsigned long long)source->limits->bytes);
-		bytes += (uint64_t)size;
-		r = index_entry(source, archive, path, entry, err);
+		bytes += (uint64_t)entry.size;
+		r = index_entry(source, pass.tar, path, &entry, err);
 	}
-	return r;
+	return r < 0 ? error_prefix(err, "not a tar archive that can be read") : 0;
 }
 
 int source_open(
@@ -291,23 +296,6 @@ int source_document(const struct source *source, const char *path, char **ret_te
 	return 0;
 }
 
-static ssize_t read_file_stream(void *arg, void *buffer, size_t size, struct baton_error *err)
-{
-	ssize_t got;
-
-	do {
-		got = read(*(int *)arg, buffer, size);
-	} while (got < 0 && errno == EINTR);
-	return got < 0 ? error_errno(err, errno, "layer") : got;
-}
-
-static ssize_t read_archive_stream(void *arg, void *buffer, size_t size, struct baton_error *err)
-{
-	la_ssize_t got = archive_read_data(arg, buffer, size);
-
-	return got < 0 ? error_set(err, EINVAL, "damaged archive: %s", archive_reason(arg)) : got;
-}
-
 static int directory_blobs(const struct source *source, char *const *paths, source_blob_fn visit, void *arg,
         struct baton_error *err)
 {
@@ -344,19 +332,19 @@ static int resolve_all(
 static int archive_blobs(const struct source *source, char *const *paths, source_blob_fn visit, void *arg,
         struct baton_error *err)
 {
-	cleanup_with(cleanup_archive_) struct archive *archive = NULL;
+	cleanup_with(pass_end) struct pass pass = { .fd = -1 };
 	cleanup_free const char **wanted = NULL;
 	size_t missing = strv_length(paths);
-	struct archive_entry *entry;
+	struct tar_entry entry;
 	char path[PATH_MAX];
 	int r = resolve_all(source, paths, &wanted, err);
 
 	if (r == 0)
-		r = open_archive(source->fd, &archive, err);
-	while (r >= 0 && wanted && missing > 0 && (r = next_entry(source, archive, path, &entry, err)) > 0) {
-		const struct stream stream = { .read = read_archive_stream, .arg = archive };
+		r = pass_begin(source->fd, &pass, err);
+	while (r >= 0 && wanted && missing > 0 && (r = next_entry(source, pass.tar, path, &entry, err)) > 0) {
+		const struct stream stream = { .read = tar_read, .arg = pass.tar };
 
-		for (size_t i = 0; archive_entry_filetype(entry) == AE_IFREG && paths[i]; i++) {
+		for (size_t i = 0; entry.type == S_IFREG && !entry.hardlink && paths[i]; i++) {
 			if (!wanted[i] || strcmp(wanted[i], path) != 0)
 				continue;
 			wanted[i] = NULL;

@@ -16,40 +16,24 @@
 #define XATTR_CAPABILITY "security.capability"
 #define XATTR_USER       "user."
 #define XATTR_OVERLAY    "user.overlay."
-#define NSEC_MAX         999999999
 
 /* A new entry: `name` in the directory that the tree has entered. */
 struct item {
 	struct tree *tree;
-	struct archive *archive;
-	struct archive_entry *entry;
+	struct tar *tar;
+	const struct tar_entry *entry;
 	const char *name;
 	bool hid_lower; /* a whiteout stood there */
 };
 
 typedef int (*make_fn)(struct item *item, struct baton_error *err);
 
-static void entry_times(struct archive_entry *entry, struct timespec times[2])
+/* chown(2): -1 means "as it is", and nothing may be left with our own user by chance. */
+static int check_owner(const struct tar_entry *entry, struct baton_error *err)
 {
-	long nsec = archive_entry_mtime_nsec(entry);
-	struct timespec time = { .tv_sec = archive_entry_mtime(entry),
-		.tv_nsec = nsec >= 0 && nsec <= NSEC_MAX ? nsec : 0 };
-
-	times[0] = time;
-	times[1] = time;
-}
-
-static int entry_owner(struct archive_entry *entry, uid_t *ret_uid, gid_t *ret_gid, struct baton_error *err)
-{
-	int64_t uid = archive_entry_uid(entry);
-	int64_t gid = archive_entry_gid(entry);
-
-	/* chown(2): -1 means "as it is", and nothing may be left with our own user by chance. */
-	if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
-		return error_set(
-		        err, EINVAL, "owner %lld:%lld is out of range", (long long)uid, (long long)gid);
-	*ret_uid = (uid_t)uid;
-	*ret_gid = (gid_t)gid;
+	if (entry->uid < 0 || entry->uid >= UINT32_MAX || entry->gid < 0 || entry->gid >= UINT32_MAX)
+		return error_set(err, EINVAL, "owner %lld:%lld is out of range", (long long)entry->uid,
+		        (long long)entry->gid);
 	return 0;
 }
 
@@ -69,16 +53,12 @@ static int set_xattr(int fd, bool directory, const char *name, const void *value
 
 static int set_xattrs(struct item *item, int fd, bool directory, struct baton_error *err)
 {
-	const char *name;
-	const void *value;
-	size_t size;
-
-	(void)archive_entry_xattr_reset(item->entry); /* the count of them */
-	while (archive_entry_xattr_next(item->entry, &name, &value, &size) == ARCHIVE_OK) {
-		int r = set_xattr(fd, directory, name, value, size);
+	for (size_t i = 0; i < item->entry->n_xattrs; i++) {
+		const struct tar_xattr *xattr = &item->entry->xattrs[i];
+		int r = set_xattr(fd, directory, xattr->name, xattr->value, xattr->size);
 
 		if (r < 0)
-			return error_errno(err, -r, "extended attribute \"%.64s\"", name);
+			return error_errno(err, -r, "extended attribute \"%.64s\"", xattr->name);
 		if (r == 0)
 			item->tree->totals->dropped_xattrs++;
 	}
@@ -89,19 +69,17 @@ static int set_xattrs(struct item *item, int fd, bool directory, struct baton_er
  */
 static int set_metadata(struct item *item, int fd, bool directory, struct baton_error *err)
 {
-	struct timespec times[2];
-	uid_t uid;
-	gid_t gid;
-	int r = entry_owner(item->entry, &uid, &gid, err);
+	const struct timespec times[2] = { item->entry->mtime, item->entry->mtime };
+	int r = check_owner(item->entry, err);
 
 	if (r < 0)
 		return r;
-	if (fchown(fd, uid, gid) < 0 || fchmod(fd, archive_entry_perm(item->entry) & 07777) < 0)
+	if (fchown(fd, (uid_t)item->entry->uid, (gid_t)item->entry->gid) < 0 ||
+	        fchmod(fd, item->entry->mode) < 0)
 		return error_errno(err, errno, "owner and mode");
 	r = set_xattrs(item, fd, directory, err);
 	if (r < 0)
 		return r;
-	entry_times(item->entry, times);
 	return futimens(fd, times) < 0 ? error_errno(err, errno, "time") : 0;
 }
 
@@ -109,15 +87,13 @@ static int set_metadata(struct item *item, int fd, bool directory, struct baton_
  * own. */
 static int set_metadata_at(struct item *item, struct baton_error *err)
 {
-	struct timespec times[2];
-	uid_t uid;
-	gid_t gid;
-	int r = entry_owner(item->entry, &uid, &gid, err);
+	const struct timespec times[2] = { item->entry->mtime, item->entry->mtime };
+	int r = check_owner(item->entry, err);
 
 	if (r < 0)
 		return r;
-	entry_times(item->entry, times);
-	if (fchownat(item->tree->parent_fd, item->name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	if (fchownat(item->tree->parent_fd, item->name, (uid_t)item->entry->uid, (gid_t)item->entry->gid,
+	            AT_SYMLINK_NOFOLLOW) < 0 ||
 	        utimensat(item->tree->parent_fd, item->name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_errno(err, errno, "owner and time");
 	return 0;
@@ -141,30 +117,26 @@ static int write_at(int fd, const char *data, size_t size, int64_t offset)
 
 static int write_data(struct item *item, int fd, int64_t size, struct baton_error *err)
 {
-	const void *data;
-	size_t length;
-	la_int64_t offset;
+	struct tar_piece piece;
 	int r;
 
-	while ((r = archive_read_data_block(item->archive, &data, &length, &offset)) == ARCHIVE_OK) {
+	while ((r = tar_read_piece(item->tar, &piece, err)) > 0) {
 		/* Sparse maps are the archive's word: each piece must lie in the file. */
-		if (offset < 0 || offset > size || length > (uint64_t)(size - offset))
+		if (piece.offset < 0 || piece.offset > size || piece.size > (uint64_t)(size - piece.offset))
 			return error_set(err, EINVAL, "data beyond the size of the file");
-		r = write_at(fd, data, length, offset);
+		r = write_at(fd, piece.data, piece.size, piece.offset);
 		if (r < 0)
 			return error_errno(err, -r, "cannot write");
 	}
-	if (r != ARCHIVE_EOF)
-		return error_set(err, EINVAL, "damaged layer: %s",
-		        archive_error_string(item->archive) ? archive_error_string(item->archive)
-		                                            : "unreadable");
+	if (r < 0)
+		return r;
 	/* A sparse file may end in a hole. */
 	return ftruncate(fd, size) < 0 ? error_errno(err, errno, "cannot write") : 0;
 }
 
 static int make_file(struct item *item, struct baton_error *err)
 {
-	int64_t size = archive_entry_size(item->entry);
+	int64_t size = item->entry->size;
 	cleanup_close int fd = -1;
 	int r;
 
@@ -195,7 +167,7 @@ static int make_directory(struct item *item, struct baton_error *err)
 
 static int make_symlink(struct item *item, struct baton_error *err)
 {
-	const char *target = archive_entry_symlink(item->entry);
+	const char *target = item->entry->symlink;
 
 	if (!target || *target == '\0' || strlen(target) > item->tree->limits->symlink)
 		return error_set(err, EINVAL, "the target of a symbolic link must have 1 to %zu bytes",
@@ -207,8 +179,7 @@ static int make_symlink(struct item *item, struct baton_error *err)
 
 static int make_fifo(struct item *item, struct baton_error *err)
 {
-	if (mknodat(item->tree->parent_fd, item->name, S_IFIFO | (archive_entry_perm(item->entry) & 0777),
-	            0) < 0)
+	if (mknodat(item->tree->parent_fd, item->name, S_IFIFO | (item->entry->mode & 0777), 0) < 0)
 		return error_errno(err, errno, "cannot make the FIFO");
 	return set_metadata_at(item, err);
 }
@@ -220,15 +191,15 @@ static int refuse_device(struct item *item, struct baton_error *err)
 }
 
 static const struct {
-	unsigned type;
+	mode_t type;
 	make_fn make;
 } kinds[] = {
-	{ AE_IFREG, make_file },
-	{ AE_IFDIR, make_directory },
-	{ AE_IFLNK, make_symlink },
-	{ AE_IFIFO, make_fifo },
-	{ AE_IFCHR, refuse_device },
-	{ AE_IFBLK, refuse_device },
+	{ S_IFREG, make_file },
+	{ S_IFDIR, make_directory },
+	{ S_IFLNK, make_symlink },
+	{ S_IFIFO, make_fifo },
+	{ S_IFCHR, refuse_device },
+	{ S_IFBLK, refuse_device },
 };
 
 /* The other name must be a file of this layer: the lower ones are not here, and links do not cross layers. */
@@ -261,8 +232,8 @@ static int make_hardlink(struct item *item, const char *raw, struct baton_error 
 
 static int make_item(struct item *item, struct baton_error *err)
 {
-	const char *other = archive_entry_hardlink(item->entry);
-	bool directory = !other && archive_entry_filetype(item->entry) == AE_IFDIR;
+	const char *other = item->entry->hardlink;
+	bool directory = !other && item->entry->type == S_IFDIR;
 	int r;
 
 	/* A link to itself must not lose the file when room is made for it. */
@@ -281,7 +252,7 @@ static int make_item(struct item *item, struct baton_error *err)
 	if (other)
 		return make_hardlink(item, other, err);
 	for (size_t i = 0; i < array_size(kinds); i++) {
-		if (kinds[i].type == archive_entry_filetype(item->entry))
+		if (kinds[i].type == item->entry->type)
 			return kinds[i].make(item, err);
 	}
 	return error_set(err, EINVAL, "entry of an unknown type");
@@ -290,7 +261,7 @@ static int make_item(struct item *item, struct baton_error *err)
 /* The layer's own "./": owner, mode and time of "/" in the container. */
 static int set_root(struct item *item, struct baton_error *err)
 {
-	if (archive_entry_hardlink(item->entry) || archive_entry_filetype(item->entry) != AE_IFDIR)
+	if (item->entry->hardlink || item->entry->type != S_IFDIR)
 		return error_set(err, EINVAL, "the root of the image is not a directory");
 	return set_metadata(item, item->tree->root_fd, true, err);
 }
@@ -355,17 +326,13 @@ static int add_clean(struct item *item, const char *path, struct baton_error *er
 	return kind == NO_WHITEOUT ? make_item(item, err) : add_whiteout(item->tree, kind, item->name, err);
 }
 
-int tree_add(struct tree *tree, struct archive *archive, struct archive_entry *entry, struct baton_error *err)
+int tree_add(struct tree *tree, struct tar *tar, const struct tar_entry *entry, struct baton_error *err)
 {
-	struct item item = { .tree = tree, .archive = archive, .entry = entry };
-	const char *raw = archive_entry_pathname(entry);
+	struct item item = { .tree = tree, .tar = tar, .entry = entry };
 	char path[PATH_MAX];
-	int r;
+	int r = path_clean(entry->path, tree->limits->path, path, err);
 
-	if (!raw)
-		return error_set(err, EINVAL, "damaged layer: an entry without a name");
-	r = path_clean(raw, tree->limits->path, path, err);
 	if (r == 0)
 		r = add_clean(&item, path, err);
-	return r < 0 ? error_prefix(err, "\"%.128s\"", raw) : 0;
+	return r < 0 ? error_prefix(err, "\"%.128s\"", entry->path) : 0;
 }

@@ -6,12 +6,11 @@
 #ifndef BATON_UNPACK_TREE_H
 #define BATON_UNPACK_TREE_H
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "core/unpack/tar.h"
 #include "core/unpack/unpack.h"
 
 struct tree {
@@ -28,9 +27,8 @@ void tree_init(
         struct tree *tree, int root_fd, const struct unpack_limits *limits, struct unpack_totals *totals);
 void tree_release(struct tree *tree);
 
-/* Makes one entry, reading its data from `archive`. 0 or negative errno with the path in err. */
-int tree_add(
-        struct tree *tree, struct archive *archive, struct archive_entry *entry, struct baton_error *err);
+/* Makes one entry, reading its data from `tar`. 0 or negative errno with the path in err. */
+int tree_add(struct tree *tree, struct tar *tar, const struct tar_entry *entry, struct baton_error *err);
 
 /* The two halves of tree_add (place.c): a free place for a name, and the file itself. */
 int tree_enter(struct tree *tree, const char *path, size_t length);
