@@ -13,6 +13,9 @@ if(CMAKE_CROSSCOMPILING_EMULATOR)
 		"test_control|clone3"
 		"test_image_rootfs|openat2"
 		"test_image_users|openat2"
+		"test_native_child_path|openat2"
+		"test_native_seccomp_cache|openat2"
+		"test_native_seccomp_compile|seccomp filters"
 		"test_unpack_layer|openat2"
 		"test_unpack_layer_formats|openat2"
 		"test_unpack_sandbox|open_tree, seccomp filters")
