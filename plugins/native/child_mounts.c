@@ -150,13 +150,20 @@ static int attach_root(struct mounts *mounts, struct baton_error *err)
 {
 	struct mount_attr private = { .propagation = MS_PRIVATE };
 	const char *path = mounts->spec->rootfs;
+	cleanup_close int place = -1;
 
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private)) < 0)
 		return error_errno(err, errno, "private mount propagation");
-	mounts->root_fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	/* Opened once: a link in its place would make another directory the container's, perhaps the host's.
+	 */
+	place = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0)
+		return error_errno(err, errno, "root %s", path);
+	mounts->root_fd =
+	        open_tree(place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 	if (mounts->root_fd < 0)
 		return error_errno(err, errno, "root %s", path);
-	if (move_mount(mounts->root_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (move_mount(mounts->root_fd, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return error_errno(err, errno, "root %s", path);
 	return 0;
 }
