@@ -67,14 +67,14 @@ static int open_pidfd(pid_t pid, struct baton_error *err)
 	return steal_fd(&pidfd);
 }
 
-static void remove_files(const struct operation *operation)
+void create_remove_files(const struct crun *crun, const char *id)
 {
 	char name[NAME_SIZE];
 
-	file_name(name, PID_FILE, operation->id);
-	(void)unlinkat(operation->crun->state_fd, name, 0); /* ENOENT: crun did not get so far */
-	file_name(name, CONFIG_FILE, operation->id);
-	(void)unlinkat(operation->crun->state_fd, name, 0); /* ENOENT: the bundle's own was used */
+	file_name(name, PID_FILE, id);
+	(void)unlinkat(crun->state_fd, name, 0); /* ENOENT: crun did not get so far */
+	file_name(name, CONFIG_FILE, id);
+	(void)unlinkat(crun->state_fd, name, 0); /* ENOENT: the bundle's own was used */
 }
 
 static void on_cleaned(void *arg, const struct command_result *result)
@@ -96,7 +96,7 @@ static void fail(struct operation *operation)
 	struct baton_error none;
 	int r;
 
-	remove_files(operation);
+	create_remove_files(operation->crun, operation->id);
 	if (container_exists(operation->crun, operation->id, &none) < 0) {
 		operation_finish(operation);
 		return;
@@ -133,7 +133,7 @@ static void on_created(void *arg, const struct command_result *result)
 		return;
 	}
 	(void)steal_fd(&operation->log_fd); /* kept */
-	remove_files(operation);
+	create_remove_files(operation->crun, operation->id);
 	operation_free(operation);
 	done(done_arg, NULL, (int32_t)pid, steal_fd(&pidfd));
 }
@@ -148,16 +148,6 @@ static struct baton_create complete(const struct baton_create *request)
 	return whole;
 }
 
-/* No operation but one that is on the list of operations already knows the id. */
-static bool being_created(const struct crun *crun, const struct operation *self)
-{
-	for (const struct operation *other = crun->operations; other; other = other->next) {
-		if (other != self && other->created && strcmp(other->id, self->id) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int check(
         const struct operation *operation, const struct baton_create *request, struct baton_error *err)
 {
@@ -166,7 +156,7 @@ static int check(
 
 	if (!request->bundle || request->bundle[0] != '/')
 		return error_set(err, EINVAL, "the bundle must be an absolute path");
-	if (being_created(operation->crun, operation) ||
+	if (create_pending(operation->crun, operation->id, operation) ||
 	        container_exists(operation->crun, operation->id, &none) != -ENOENT)
 		return error_set(err, EEXIST, "there is a container %s already", operation->id);
 	/* crun would ask for it only after it has made a directory for the container. */
@@ -226,7 +216,7 @@ int verb_create(void *plugin, const struct baton_create *request, uint32_t deadl
 		r = run(operation, &whole);
 		if (r < 0) {
 			err = operation->err;
-			remove_files(operation);
+			create_remove_files(operation->crun, operation->id);
 		}
 	}
 	if (r < 0) {

@@ -4,6 +4,7 @@
 #define BATON_CRUN_PRIV_H
 
 #include <baton/runtime.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "plugins/crun/command.h"
@@ -78,6 +79,12 @@ void operation_finish(struct operation *operation);
 /* -ENOENT with err unless crun has such a container. */
 int container_exists(const struct crun *crun, const char *id, struct baton_error *err);
 
+/* As container_exists; -ENOENT also while it is being created: crun's record of it is not there yet. */
+int container_ready(const struct crun *crun, const char *id, struct baton_error *err);
+
+/* True while a create of `id` has not called back; `self` does not count. */
+bool create_pending(const struct crun *crun, const char *id, const struct operation *self);
+
 /* Takes over the log pipe of a created container, on success. 0 or -ENOMEM. */
 int created_keep(struct crun *crun, const char *id, int log_fd, struct baton_error *err);
 
@@ -96,6 +103,10 @@ int state_parse(const char *text, enum baton_state *ret_state, int32_t *ret_pid,
 
 /* Writes `bundle`'s config.json without its network namespace to state_fd/name: the caller enters one. */
 int config_without_network(const char *bundle, int state_fd, const char *name, struct baton_error *err);
+
+/* create.c: removes the files that a create needs besides crun's own, also those of a create that was cut
+ * off. */
+void create_remove_files(const struct crun *crun, const char *id);
 
 /* ---- the verbs: create.c, start.c, verbs.c ---- */
 

@@ -159,6 +159,22 @@ int container_exists(const struct crun *crun, const char *id, struct baton_error
 	                       : error_errno(err, errno, "container %s", id);
 }
 
+bool create_pending(const struct crun *crun, const char *id, const struct operation *self)
+{
+	for (const struct operation *other = crun->operations; other; other = other->next) {
+		if (other != self && other->created && strcmp(other->id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+int container_ready(const struct crun *crun, const char *id, struct baton_error *err)
+{
+	if (create_pending(crun, id, NULL))
+		return error_set(err, ENOENT, "container %s is still being created", id);
+	return container_exists(crun, id, err);
+}
+
 int created_keep(struct crun *crun, const char *id, int log_fd, struct baton_error *err)
 {
 	struct created *created = calloc(1, sizeof(*created));

@@ -93,7 +93,7 @@ int verb_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn
 
 	if (r == 0) {
 		operation->done = done;
-		r = container_exists(operation->crun, id, &err);
+		r = container_ready(operation->crun, id, &err);
 	}
 	if (r == 0) {
 		r = operation_run(operation, "start", NULL, on_started);

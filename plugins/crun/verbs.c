@@ -2,12 +2,14 @@
 /* state, kill and delete. crun's exit status is 1 for every failure, so "crun state" tells the cases apart.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/files.h"
 #include "plugins/crun/crun-priv.h"
 
 /* ---- state ---- */
@@ -78,6 +80,14 @@ static void on_deleted(void *arg, const struct command_result *result)
 	operation_finish(operation);
 }
 
+static bool half_made(const struct operation *operation)
+{
+	char path[CRUN_ID_MAX + sizeof("/status")];
+
+	(void)snprintf(path, sizeof(path), "%s/status", operation->id);
+	return faccessat(operation->crun->state_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
 /* crun deletes a container that was created and never started, and kills it for that: hence the question. */
 static void on_delete_state(void *arg, const struct command_result *result)
 {
@@ -86,6 +96,17 @@ static void on_delete_state(void *arg, const struct command_result *result)
 	int32_t pid;
 	int r = 0;
 
+	/*
+	 * "crun create" was cut off with the process that ran it, before it wrote what it knows: crun can
+	 * neither tell nor delete it, and the id would be in use for ever. What there is of it runs in the
+	 * host's control group.
+	 */
+	if (!result->timed_out && half_made(operation)) {
+		command_free(steal_ptr(operation->command));
+		(void)tree_remove_at(operation->crun->state_fd, operation->id); /* or the next delete does */
+		operation_finish(operation);
+		return;
+	}
 	if (result->code == 0 && !result->timed_out)
 		r = state_parse(result->output, &state, &pid, &operation->err);
 	if (operation_result(operation, "state", result) == 0 && r == 0 && state != BATON_STATE_STOPPED)
@@ -103,7 +124,7 @@ static struct operation *begin(
 	struct baton_error err;
 	struct operation *operation = operation_new(crun, id, deadline_ms, arg, &err);
 
-	if (operation && container_exists(crun, id, &err) == 0)
+	if (operation && container_ready(crun, id, &err) == 0)
 		return operation;
 	*error = runtime_error(&err);
 	operation_free(operation);
@@ -148,8 +169,20 @@ int verb_kill(void *plugin, const struct baton_kill *request, uint32_t deadline_
 int verb_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
         struct baton_runtime_error *error)
 {
-	struct operation *operation = begin(plugin, id, deadline_ms, arg, error);
+	struct operation *operation;
+	struct baton_error err;
 
+	if (create_pending(plugin, id, NULL)) {
+		(void)error_set(&err, EBUSY, "container %s is still being created", id);
+		*error = runtime_error(&err);
+		return -EBUSY;
+	}
+	operation = begin(plugin, id, deadline_ms, arg, error);
+	if (!operation && error->code != ENOENT)
+		return -error->code;
+	/* ENOENT is the answer for a valid id only: a create may have been cut off before crun made
+	 * anything. */
+	create_remove_files(plugin, id);
 	if (!operation)
 		return -error->code;
 	operation->done = done;
