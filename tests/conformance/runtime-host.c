@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Loads one runtime plugin and runs a script of verbs, one after the other, from the command line (each
- * argument is a line) or from standard input. One line of JSON on standard output for each. See
+ * argument is a line) or from standard input. One line of JSON on standard output for each. A FIFO for stdout
+ * or stderr is opened for reading too, as the supervisor's are, so that it has a reader at all times. See
  * docs/plugins.md.
  *
  *   create ID BUNDLE [stdin=FILE] [stdout=FILE] [stderr=FILE] [cgroup=DIR]... [netns=FILE] [deadline=MS]
  *   start ID, state ID, kill ID SIGNAL, delete ID   [deadline=MS]
+ *   later VERB...           calls the verb and goes on; ok: it was accepted
+ *   join                    waits for the callbacks of all `later` and tells their "results"
  *   wait ID [deadline=MS]   until the process that create returned has ended
  *   sleep MS
  *   resources               descriptors, watches, timers and children of this process
@@ -24,19 +27,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "call.h"
 #include "loop.h"
 #include "report.h"
 
-#define LINE_MAX_BYTES   4096
-#define CONTAINERS_MAX   256
-#define CGROUPS_MAX      16
-#define DEFAULT_DEADLINE 10000
-#define CALLBACK_GRACE   15000 /* a plugin may need time to undo what it did, on top of the deadline */
-#define WAIT_PIDFD       ((idtype_t)3)
+#define CONTAINERS_MAX 256
+#define CGROUPS_MAX    16
+#define WAIT_PIDFD     ((idtype_t)3)
 
 struct held {
 	char id[129];
@@ -51,48 +53,8 @@ static struct {
 	uint32_t create_size;
 	struct held containers[CONTAINERS_MAX];
 	size_t n_containers;
+	struct call *pending; /* of `later`, oldest first */
 } self;
-
-/* The callback of the verb that runs, and what it got. */
-static struct {
-	bool inside; /* the verb has not returned yet */
-	int calls;
-	bool failed;
-	struct baton_runtime_error error;
-	int32_t pid;
-	int pidfd;
-	enum baton_state state;
-} answer;
-
-/* ---- the line's words ---- */
-
-static void split(char *text, struct line *line)
-{
-	char *state = NULL;
-
-	line->count = 0;
-	for (char *word = strtok_r(text, " \t\r\n", &state); word && line->count < WORDS_MAX;
-	        word = strtok_r(NULL, " \t\r\n", &state))
-		line->words[line->count++] = word;
-}
-
-static const char *option(const struct line *line, const char *key)
-{
-	size_t length = strlen(key);
-
-	for (size_t i = 1; i < line->count; i++) {
-		if (strncmp(line->words[i], key, length) == 0 && line->words[i][length] == '=')
-			return line->words[i] + length + 1;
-	}
-	return NULL;
-}
-
-static uint32_t deadline(const struct line *line)
-{
-	const char *text = option(line, "deadline");
-
-	return text ? (uint32_t)strtoul(text, NULL, 10) : DEFAULT_DEADLINE;
-}
 
 static _Noreturn void usage(const char *problem)
 {
@@ -104,92 +66,17 @@ static _Noreturn void usage(const char *problem)
 	exit(2);
 }
 
-/* ---- callbacks ---- */
-
-static void answered(const struct baton_runtime_error *error)
-{
-	if (answer.inside)
-		broken("done was called from inside the verb");
-	if (++answer.calls > 1)
-		broken("done was called twice");
-	answer.failed = error != NULL;
-	if (!error)
-		return;
-	if (error->code <= 0)
-		broken("an error has no code");
-	if (!memchr(error->message, '\0', sizeof(error->message)) || !*error->message)
-		broken("an error has no message");
-	answer.error = *error;
-}
-
-static void on_created(void *arg, const struct baton_runtime_error *error, int32_t pid, int pidfd)
-{
-	if (arg != &answer)
-		broken("done got another argument");
-	answered(error);
-	answer.pid = pid;
-	answer.pidfd = pidfd;
-	if (!error && (pid <= 0 || pidfd < 0))
-		broken("create succeeded without pid and pidfd");
-}
-
-static void on_done(void *arg, const struct baton_runtime_error *error)
-{
-	if (arg != &answer)
-		broken("done got another argument");
-	answered(error);
-}
-
-static void on_state(void *arg, const struct baton_runtime_error *error, enum baton_state state, int32_t pid)
-{
-	if (arg != &answer)
-		broken("done got another argument");
-	answered(error);
-	answer.state = state;
-	answer.pid = pid;
-}
-
-static void begin(void)
-{
-	memset(&answer, 0, sizeof(answer));
-	answer.inside = true;
-	answer.pidfd = -1;
-}
-
-/* Waits for the callback of a verb that returned `r`. True for success; else the line is complete. */
-static bool finish(const struct line *line, int r)
-{
-	int64_t until = loop_now_ms() + deadline(line) + CALLBACK_GRACE;
-
-	answer.inside = false;
-	if (r > 0)
-		broken("a verb returned a positive number");
-	if (r < 0) {
-		if (answer.error.code != -r || !*answer.error.message)
-			broken("a refused verb did not fill its error");
-		print_head(line, false);
-		print_error(&answer.error, false);
-		print_end();
-		return false;
-	}
-	while (answer.calls == 0) {
-		if (!loop_once(&self.loop, until))
-			broken("done was not called");
-	}
-	if (!answer.failed)
-		return true;
-	print_head(line, false);
-	print_error(&answer.error, true);
-	print_end();
-	return false;
-}
-
 /* ---- verbs ---- */
 
 static int open_option(const struct line *line, const char *key, int flags)
 {
-	const char *path = option(line, key);
-	int fd = path ? open(path, flags | O_CLOEXEC, 0600) : -1;
+	const char *path = line_option(line, key);
+	struct stat status;
+	int fd;
+
+	if (path && (flags & O_WRONLY) && stat(path, &status) == 0 && S_ISFIFO(status.st_mode))
+		flags = O_RDWR;
+	fd = path ? open(path, flags | O_CLOEXEC, 0600) : -1;
 
 	if (path && fd < 0)
 		usage(path);
@@ -247,17 +134,18 @@ static void keep(const char *id, int pidfd)
 	self.n_containers++;
 }
 
-static void run_create(const struct line *line)
+static int start_create(struct call *call)
 {
 	/* On the heap and of exactly the promised size, so that a sanitizer sees a read behind it. */
 	struct baton_create *request = calloc(1, self.create_size);
+	const struct line *line = &call->line;
 	struct baton_create whole = { 0 };
 	struct groups groups;
 	int fds[4];
 	int r;
 
-	if (line->count < 3 || !request)
-		usage("create ID BUNDLE");
+	if (!request)
+		usage("out of memory");
 	fds[0] = open_option(line, "stdin", O_RDONLY);
 	fds[1] = open_option(line, "stdout", O_WRONLY | O_CREAT | O_APPEND);
 	fds[2] = open_option(line, "stderr", O_WRONLY | O_CREAT | O_APPEND);
@@ -272,72 +160,112 @@ static void run_create(const struct line *line)
 	whole.cgroup = groups.view.n_procs_fds > 0 ? &groups.view : NULL;
 	whole.netns_fd = fds[3];
 	memcpy(request, &whole, self.create_size < sizeof(whole) ? self.create_size : sizeof(whole));
-	begin();
-	r = self.runtime->create(self.plugin, request, deadline(line), on_created, &answer, &answer.error);
+	r = self.runtime->create(
+	        self.plugin, request, line_deadline(line), call_on_created, call, &call->error);
 	/* The rules let the host take all this away as soon as the verb has returned. */
 	for (size_t i = 0; i < 4; i++)
 		close_if_open(fds[i]);
 	close_groups(&groups);
 	memset(request, 0xee, self.create_size);
 	free(request);
-	if (!finish(line, r))
-		return;
-	if (!(fcntl(answer.pidfd, F_GETFD) & FD_CLOEXEC))
-		broken("the pidfd is not close-on-exec");
-	keep(line->words[1], answer.pidfd);
-	print_head(line, true);
-	(void)printf(", \"pid\": %d", answer.pid);
+	return r;
+}
+
+static int start_start(struct call *call)
+{
+	return self.runtime->start(self.plugin, call->line.words[1], line_deadline(&call->line), call_on_done,
+	        call, &call->error);
+}
+
+static int start_state(struct call *call)
+{
+	return self.runtime->state(self.plugin, call->line.words[1], line_deadline(&call->line),
+	        call_on_state, call, &call->error);
+}
+
+static int start_kill(struct call *call)
+{
+	struct baton_kill request = { .struct_size = sizeof(request), .id = call->line.words[1] };
+
+	request.signal = (int32_t)strtol(call->line.words[2], NULL, 10);
+	return self.runtime->kill(
+	        self.plugin, &request, line_deadline(&call->line), call_on_done, call, &call->error);
+}
+
+static int start_delete(struct call *call)
+{
+	return self.runtime->delete_(self.plugin, call->line.words[1], line_deadline(&call->line),
+	        call_on_done, call, &call->error);
+}
+
+static const struct {
+	const char *name;
+	size_t words;
+	int (*start)(struct call *call);
+} verbs[] = {
+	{ "create", 3, start_create },
+	{ "start", 2, start_start },
+	{ "state", 2, start_state },
+	{ "kill", 3, start_kill },
+	{ "delete", 2, start_delete },
+};
+
+/* Calls the line's verb. NULL when it is none. */
+static struct call *begin(const struct line *line)
+{
+	for (size_t i = 0; line->count > 0 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		struct call *call;
+
+		if (strcmp(line->words[0], verbs[i].name) != 0 || line->count < verbs[i].words)
+			continue;
+		call = call_new(line);
+		call_returned(call, verbs[i].start(call));
+		return call;
+	}
+	return NULL;
+}
+
+static void finish(struct call *call)
+{
+	call_wait(call, &self.loop);
+	if (call->pidfd >= 0)
+		keep(call->line.words[1], call->pidfd);
+	call_print(call);
+	call_free(call);
+}
+
+/* The verb's callback may come while the next lines run; `join` says what it brought. */
+static void run_later(const struct line *line)
+{
+	struct line rest = { .count = line->count - 1 };
+	struct call **last = &self.pending;
+	struct call *call;
+
+	memcpy(rest.words, line->words + 1, rest.count * sizeof(rest.words[0]));
+	call = begin(&rest);
+	if (!call)
+		usage("later VERB");
+	while (*last)
+		last = &(*last)->next;
+	*last = call;
+	print_head(line, !call->refused);
 	print_end();
 }
 
-static void run_start(const struct line *line)
+static void run_join(const struct line *line)
 {
-	begin();
-	if (finish(line, self.runtime->start(self.plugin, line->words[1], deadline(line), on_done, &answer,
-	                         &answer.error))) {
-		print_head(line, true);
-		print_end();
-	}
-}
-
-static void run_state(const struct line *line)
-{
-	static const char *const names[] = { "creating", "created", "running", "stopped" };
-
-	begin();
-	if (!finish(line, self.runtime->state(self.plugin, line->words[1], deadline(line), on_state, &answer,
-	                          &answer.error)))
-		return;
-	if ((unsigned)answer.state > BATON_STATE_STOPPED)
-		broken("state is none of the four");
 	print_head(line, true);
-	(void)printf(", \"state\": \"%s\", \"pid\": %d", names[answer.state], answer.pid);
+	(void)printf(", \"results\": [");
+	while (self.pending) {
+		struct call *call = self.pending;
+
+		self.pending = call->next;
+		finish(call);
+		if (self.pending)
+			(void)printf(", ");
+	}
+	(void)putchar(']');
 	print_end();
-}
-
-static void run_kill(const struct line *line)
-{
-	struct baton_kill request = { .struct_size = sizeof(request), .id = line->words[1] };
-
-	if (line->count < 3)
-		usage("kill ID SIGNAL");
-	request.signal = (int32_t)strtol(line->words[2], NULL, 10);
-	begin();
-	if (finish(line, self.runtime->kill(
-	                         self.plugin, &request, deadline(line), on_done, &answer, &answer.error))) {
-		print_head(line, true);
-		print_end();
-	}
-}
-
-static void run_delete(const struct line *line)
-{
-	begin();
-	if (finish(line, self.runtime->delete_(self.plugin, line->words[1], deadline(line), on_done, &answer,
-	                         &answer.error))) {
-		print_head(line, true);
-		print_end();
-	}
 }
 
 /* ---- what is not a verb of the ABI ---- */
@@ -361,7 +289,7 @@ static struct held *find_held(const char *id)
 static void run_wait(const struct line *line)
 {
 	struct held *held = find_held(line->words[1]);
-	int64_t until = loop_now_ms() + deadline(line);
+	int64_t until = loop_now_ms() + line_deadline(line);
 	struct baton_watch *watch;
 	siginfo_t info = { 0 };
 	bool ended = false;
@@ -466,11 +394,8 @@ static const struct {
 	size_t words;
 	void (*run)(const struct line *line);
 } commands[] = {
-	{ "create", 3, run_create },
-	{ "start", 2, run_start },
-	{ "state", 2, run_state },
-	{ "kill", 3, run_kill },
-	{ "delete", 2, run_delete },
+	{ "later", 2, run_later },
+	{ "join", 1, run_join },
 	{ "wait", 2, run_wait },
 	{ "sleep", 2, run_sleep },
 	{ "resources", 1, run_resources },
@@ -480,8 +405,16 @@ static const struct {
 static void run_line(char *text)
 {
 	struct line line;
+	struct call *call;
 
-	split(text, &line);
+	line_split(text, &line);
+	call = begin(&line);
+	if (call) {
+		finish(call);
+		(void)printf("\n");
+		(void)fflush(stdout);
+		return;
+	}
 	for (size_t i = 0; line.count > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(line.words[0], commands[i].name) == 0 && line.count >= commands[i].words) {
 			commands[i].run(&line);
@@ -557,6 +490,13 @@ int main(int argc, char **argv)
 	} else {
 		while (fgets(line, sizeof(line), stdin))
 			run_line(line);
+	}
+	while (self.pending) {
+		struct call *call = self.pending;
+
+		self.pending = call->next;
+		call_wait(call, &self.loop);
+		call_free(call);
 	}
 	self.runtime->close(self.plugin);
 	if (self.loop.n_watches != 0 || self.loop.n_timers != 0)
