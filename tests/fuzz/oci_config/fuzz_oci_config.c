@@ -70,8 +70,12 @@ static void check_lists(const struct spec *spec)
 		check_path(*path);
 	for (char **path = spec->readonly_paths; *path; path++)
 		check_path(*path);
-	for (char **item = spec->sysctls; item && *item; item++)
-		need(strchr(*item, '=') && !strstr(*item, "//") && !strchr(*item, '\n'));
+	for (char **item = spec->sysctls; item && *item; item++) {
+		const char *slashes = strstr(*item, "//");
+
+		need(strchr(*item, '=') && !strchr(*item, '\n'));
+		need(!slashes || slashes > strchr(*item, '=')); /* the value may have them */
+	}
 	for (size_t i = 0; i < spec->n_rlimits; i++)
 		need(spec->rlimits[i].name != NULL);
 }
