@@ -34,6 +34,7 @@ baton_install_board_file(sysusers.conf lib/sysusers.d baton.conf)
 baton_install_board_file(tmpfiles.conf lib/tmpfiles.d baton.conf)
 
 set(completion ${CMAKE_BINARY_DIR}/generated/completion.bash)
-add_custom_command(OUTPUT ${completion} COMMAND baton completion bash > ${completion} DEPENDS baton VERBATIM)
+add_custom_command(OUTPUT ${completion}
+	COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:baton> completion bash > ${completion} DEPENDS baton VERBATIM)
 add_custom_target(completion ALL DEPENDS ${completion})
 install(FILES ${completion} DESTINATION share/bash-completion/completions RENAME baton COMPONENT baton)

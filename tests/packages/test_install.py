@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installing, upgrading, removing and purging, in a root of its own: dpkg and the maintainer scripts are the real ones."""
+import os
+import platform
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the packages of qemu-x86_64 are installed")
+
+CONF = "/etc/baton/baton.conf"
+ENABLED = "/etc/systemd/system/multi-user.target.wants/batond.service"
+
+
+@pytest.fixture
+def packages(boards):
+    return boards("qemu-x86_64")
+
+
+def newer(package, folder, version="99.0"):
+    """The same package with a higher version."""
+    tree = folder / "tree"
+    subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+    control = (tree / "DEBIAN/control").read_text()
+    old = [line for line in control.splitlines() if line.startswith("Version: ")][0]
+    (tree / "DEBIAN/control").write_text(control.replace(old, "Version: " + version))
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, folder / "newer.deb"], check=True, capture_output=True)
+    return folder / "newer.deb"
+
+
+def exists(root, path):
+    return root.run("test", "-e", path, check=False).returncode == 0
+
+
+def test_install(root, packages):
+    root.install(packages.baton)
+    assert root.sh("getent passwd baton").split(":")[5:] == ["/nonexistent", "/usr/sbin/nologin\n"]
+    assert root.sh("stat -c '%U %a' /var/lib/baton") == "root 711\n"
+    assert root.run("test", "-L", ENABLED).returncode == 0
+    assert root.sh("batond --check-config") == CONF + ": right\n"
+    assert root.sh("baton --version").split()[1] == root.sh("dpkg-query -W -f '${Version}' baton")
+    assert root.calls() == ["systemctl --system daemon-reload", "deb-systemd-invoke start batond.service"]
+    assert root.sh("dpkg --verify baton") == ""
+
+
+def test_upgrade_restarts_and_keeps_the_configuration(root, packages, tmp_path):
+    root.install(packages.baton)
+    root.sh("echo 'log_level = \"debug\";' >>%s; mkdir /var/lib/baton/images; : >/calls" % CONF)
+    root.install(newer(packages.baton, tmp_path))
+    assert 'log_level = "debug";' in root.sh("cat " + CONF)
+    assert exists(root, "/var/lib/baton/images")
+    # Never a stop: KillMode=process lets containers run on through a restart only.
+    assert root.calls() == ["systemctl --system daemon-reload", "systemctl --system daemon-reload",
+                            "deb-systemd-invoke try-restart batond.service"]
+
+
+def test_disabled_service_stays_disabled(root, packages, tmp_path):
+    root.install(packages.baton)
+    root.sh("rm " + ENABLED)
+    root.install(newer(packages.baton, tmp_path))
+    assert not exists(root, ENABLED)
+
+
+def test_remove_keeps_state_and_purge_does_not(root, packages):
+    root.install(packages.baton)
+    root.sh("mkdir -p /var/lib/baton/images; touch /var/lib/baton/images/one; : >/calls")
+    root.run("dpkg", "--remove", "baton")
+    assert root.calls() == ["deb-systemd-invoke stop batond.service", "systemctl --system daemon-reload"]
+    assert exists(root, "/var/lib/baton/images/one") and exists(root, CONF)
+    assert not exists(root, "/usr/sbin/batond")
+    root.run("dpkg", "--purge", "baton")
+    for path in ("/var/lib/baton", "/run/baton", "/etc/baton", ENABLED, "/usr/lib/baton"):
+        assert not exists(root, path), path
+    assert root.sh("getent passwd baton")  # files elsewhere may be his
+    assert root.run("dpkg", "-s", "baton", check=False).returncode != 0
+
+
+def test_purge_at_once_and_install_again(root, packages):
+    root.install(packages.baton)
+    root.run("dpkg", "--purge", "baton")
+    root.install(packages.baton)
+    assert root.sh("batond --check-config") == CONF + ": right\n"
+
+
+def test_remove_ends_containers(root, packages):
+    """Nobody would watch over them: TERM, and KILL for what ignores it."""
+    root.install(packages.baton)
+    parent = "baton-test-packages-%d" % os.getpid()
+    root.sh("echo 'cgroup_parent = \"%s\";' >>%s" % (parent, CONF))
+    done = root.sh("""
+        hierarchy=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+        mkdir -p "$hierarchy/%s/instance"
+        sh -c 'echo $$ >"$0/cgroup.procs"; exec sleep 300' "$hierarchy/%s/instance" &
+        polite=$!
+        sh -c 'echo $$ >"$0/cgroup.procs"; trap "" TERM; sleep 300; sleep 300' "$hierarchy/%s/instance" &
+        stubborn=$!
+        until [ "$(wc -l <"$hierarchy/%s/instance/cgroup.procs")" -ge 3 ]; do sleep 0.1; done
+        dpkg --remove baton >/dev/null
+        wait $polite || echo "polite: $?"
+        wait $stubborn || echo "stubborn: $?"
+        [ -e "$hierarchy/%s" ] || echo gone
+    """ % ((parent,) * 5))
+    assert done.split("\n")[:3] == ["polite: 143", "stubborn: 137", "gone"]
+
+
+def test_image_formats(root, packages):
+    root.install(packages.baton)
+    assert not exists(root, "/usr/lib/baton/baton-unpack-formats")
+    root.install(packages.formats)
+    assert exists(root, "/usr/lib/baton/baton-unpack-formats")
+    root.run("dpkg", "--purge", "baton-image-formats")
+    assert not exists(root, "/usr/lib/baton/baton-unpack-formats")
+
+
+def test_image_formats_need_baton(root, packages):
+    given = root.folder / "given" / packages.formats.name
+    given.write_bytes(packages.formats.read_bytes())
+    done = root.run("dpkg", "-i", "/tmp/given/" + given.name, check=False)
+    assert done.returncode != 0 and "depends on baton" in done.stderr
