@@ -7,6 +7,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 
 option(BATON_SANITIZE "Address and undefined behaviour sanitizers" OFF)
+option(BATON_UNDEFINED "Undefined behaviour sanitizer alone, which also runs in user mode emulation" OFF)
 option(BATON_FUZZ "libFuzzer targets (clang)" OFF)
 option(BATON_ANALYZE "gcc -fanalyzer" OFF)
 
@@ -31,6 +32,10 @@ if(BATON_SANITIZE)
 else()
 	add_compile_definitions($<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
 	add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
+endif()
+if(BATON_UNDEFINED)
+	add_compile_options(-fsanitize=undefined -fno-sanitize-recover=all)
+	add_link_options(-fsanitize=undefined)
 endif()
 if(BATON_ANALYZE)
 	# It does not see attribute cleanup, and takes what is moved out of a scope for lost, or for never

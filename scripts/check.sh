@@ -50,6 +50,15 @@ sanitize() {
 	preset sanitize && ASAN_OPTIONS=detect_leaks=1 ctest --test-dir build/sanitize -j 2 --output-on-failure
 }
 
+# Alignment and sizes of 32 bits; a second try, as the emulator can be too slow for tests of time-outs.
+undefined_armhf() {
+	preset undefined-armhf && ctest --test-dir build/undefined-armhf -j 2 --repeat until-pass:2 --output-on-failure
+}
+
+size() {
+	./dev size --check
+}
+
 tidy() {
 	preset clang || return 1
 	git ls-files 'core/*.c' 'broker/*.c' 'lua/*.c' 'plugins/*.c' | xargs -P 2 -n 4 clang-tidy -p build/clang --quiet
@@ -94,6 +103,8 @@ run spelling spelling
 run clang preset clang
 run analyze preset analyze
 run sanitize sanitize
+run undefined-armhf undefined_armhf
+run size size
 run cppcheck cppcheck_all
 run tidy tidy
 if [ "$ran" -eq 0 ]; then

@@ -28,14 +28,14 @@ BLOCK = re.compile(r"(<!-- generated: sizes -->\n).*?(<!-- end -->\n)", re.S)
 
 def measure(board):
     """Builds the packages of a board; sizes of the packages and of the stripped programs in them."""
-    made = subprocess.run([TOP / "dev", "package", board], check=True, capture_output=True, text=True).stdout.split()
+    made = subprocess.run([TOP / "dev", "package", board], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
     sizes = {"packages": {}, "programs": {}}
     for package in map(pathlib.Path, made):
         sizes["packages"][package.name.split("_")[0]] = package.stat().st_size
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
             for path in sorted(pathlib.Path(folder).rglob("*")):
-                if path.name in PROGRAMS and path.read_bytes()[:4] == b"\x7fELF":
+                if path.name in PROGRAMS and path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
                     sizes["programs"][path.name] = path.stat().st_size
     return sizes
 
