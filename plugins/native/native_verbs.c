@@ -93,7 +93,7 @@ int native_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state
 	struct answer answer = { .on_state = done, .arg = arg };
 	const struct making *making = making_find(native, id);
 	struct baton_error err;
-	struct state state;
+	struct state state = { 0 };
 
 	(void)deadline_ms; /* nothing here waits */
 	if (find(native, id, &state, &err) < 0)
@@ -116,7 +116,7 @@ int native_kill(void *plugin, const struct baton_kill *request, uint32_t deadlin
 	struct native *native = plugin;
 	const struct answer answer = { .done = done, .arg = arg };
 	struct baton_error err;
-	struct state state;
+	struct state state = { 0 };
 
 	(void)deadline_ms; /* nothing here waits */
 	if (find(native, request->id, &state, &err) < 0)
@@ -143,7 +143,7 @@ static int check_stopped(
         struct native *native, const char *id, const struct making *making, struct baton_error *err)
 {
 	cleanup_close int fd = -1;
-	struct state state;
+	struct state state = { 0 };
 	int r;
 
 	/* Dead or not: whoever asked for the create or the start has not been answered yet. */

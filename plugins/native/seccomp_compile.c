@@ -107,10 +107,10 @@ static int parse_arguments(const json_t *rule, struct scmp_arg_cmp arguments[sta
 static int add_rule(scmp_filter_ctx filter, const json_t *rule, uint32_t default_action, size_t *rules,
         struct baton_error *err)
 {
-	const json_t *names;
+	const json_t *names = NULL;
 	struct scmp_arg_cmp arguments[ARGS_MAX];
 	size_t n_arguments = 0;
-	uint32_t action;
+	uint32_t action = SCMP_ACT_KILL_PROCESS;
 	size_t index;
 	json_t *item;
 	int r = parse_action(rule, "action", "errnoRet", &action, err);
@@ -198,8 +198,8 @@ static int export_filter(scmp_filter_ctx filter, struct sock_filter **ret_filter
 static int fill(
         scmp_filter_ctx filter, const json_t *profile, uint32_t default_action, struct baton_error *err)
 {
-	const json_t *architectures;
-	const json_t *list;
+	const json_t *architectures = NULL;
+	const json_t *list = NULL;
 	size_t rules = 0;
 	size_t index;
 	json_t *rule;
@@ -226,7 +226,7 @@ int seccomp_compile(
         const json_t *profile, struct sock_filter **ret_filters, size_t *ret_count, struct baton_error *err)
 {
 	scmp_filter_ctx filter;
-	uint32_t default_action;
+	uint32_t default_action = SCMP_ACT_KILL_PROCESS;
 	int r;
 
 	if (!spec_is_empty(json_object_get(profile, "flags")) ||

@@ -44,11 +44,10 @@ static void test_sysctls(void **state)
 static void test_sysctl_needs_its_namespace(void **state)
 {
 	static const char *const values[] = {
-		"{'namespaces': [{'type': 'mount'}], 'sysctl': {'net.x': '1'}}",
-		"{'namespaces': [{'type': 'mount'}, {'type': 'network', 'path': '/n'}], 'sysctl': {'net.x': "
-		"'1'}}",
-		"{'namespaces': [{'type': 'mount'}, {'type': 'uts'}], 'sysctl': {'kernel.sem': '1'}}",
-		"{'namespaces': [{'type': 'mount'}, {'type': 'ipc'}], 'sysctl': {'kernel.domainname': 'x'}}",
+		"{'namespaces':[{'type':'mount'}],'sysctl':{'net.x':'1'}}",
+		"{'namespaces':[{'type':'mount'},{'type':'network','path':'/n'}],'sysctl':{'net.x':'1'}}",
+		"{'namespaces':[{'type':'mount'},{'type':'uts'}],'sysctl':{'kernel.sem':'1'}}",
+		"{'namespaces':[{'type':'mount'},{'type':'ipc'}],'sysctl':{'kernel.domainname':'x'}}",
 	};
 
 	(void)state;
