@@ -128,10 +128,11 @@ make() {
 	write_sources
 	sources=$(update)
 	fetch "$sources"
-	work=$(mktemp -d "$cache/sysroot-work-XXXXXX")
+	work=$cache/sysroot-work-$architecture # of one that was killed, perhaps: the lock is ours
+	rm -rf "$work"
+	mkdir "$work"
 	trap 'rm -rf "$work"' EXIT
 	trap 'exit 1' HUP INT TERM
-	chmod 755 "$work"
 	database=$work/var/lib/dpkg
 	mkdir -p "$database/info" "$database/updates"
 	echo 1 >"$database/info/format"

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installing, upgrading, removing and purging, in a root of its own: dpkg and the maintainer scripts are the real ones."""
 import os
+import pathlib
 import platform
+import shutil
 import subprocess
 
 import pytest
 
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the packages of qemu-x86_64 are installed")
 
 CONF = "/etc/baton/baton.conf"
@@ -26,6 +29,46 @@ def newer(package, folder, version="99.0"):
     (tree / "DEBIAN/control").write_text(control.replace(old, "Version: " + version))
     subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, folder / "newer.deb"], check=True, capture_output=True)
     return folder / "newer.deb"
+
+
+# In the place of systemd: the one thing that it does with KillMode=process.
+INVOKE = """#!/bin/sh
+echo "deb-systemd-invoke $*" >>/calls
+case $1 in
+stop | try-restart)
+	kill "$(cat /batond.pid)"
+	while [ -d "/proc/$(cat /batond.pid)" ]; do sleep 0.05; done ;;
+esac
+case $1 in
+start | try-restart)
+	batond >>/tmp/given/log 2>&1 </dev/null &
+	echo $! >/batond.pid ;;
+esac
+"""
+
+# Overlays of images cannot lie on the overlay that the root is: state goes where the packages are given.
+RUNNING = """
+	sed -i 's/^#root = .*/root = "\\/tmp\\/given\\/root";/; s/^#run = .*/run = "\\/tmp\\/given\\/run";/' /etc/baton/baton.conf
+	echo 'cgroup_parent = "%(parent)s";' >>/etc/baton/baton.conf
+	pid() { baton ps app -o json | jq -r '.instances[] | select(.state == "running") | .pid'; }
+	await() { n=0; until "$@" >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 300 ] || exit 9; sleep 0.1; done; }
+	running() { [ -n "$(pid)" ]; }
+	other() { [ "$(cat /batond.pid)" != "$old" ] && baton nodes; }
+	deb-systemd-invoke start batond.service
+	await baton nodes
+	baton image import /tmp/given/image >/dev/null
+	printf 'name: app\\nservices:\\n  one:\\n    image: test:1\\n    command: ["sleep", "600"]\\n' >/tmp/app.yaml
+	baton apply /tmp/app.yaml >/dev/null
+	await running
+	old=$(cat /batond.pid) before=$(pid)
+	dpkg --force-confold -i /tmp/given/newer.deb >/dev/null
+	await other
+	await running
+	echo "$before $(pid)"
+	[ -d "/proc/$before" ] && echo running
+	dpkg --purge baton >/dev/null 2>&1
+	[ -d "/proc/$before" ] || echo ended
+"""
 
 
 def exists(root, path):
@@ -52,6 +95,19 @@ def test_upgrade_restarts_and_keeps_the_configuration(root, packages, tmp_path):
     # Never a stop: KillMode=process lets containers run on through a restart only.
     assert root.calls() == ["systemctl --system daemon-reload", "systemctl --system daemon-reload",
                             "deb-systemd-invoke try-restart batond.service"]
+
+
+def test_upgrade_leaves_containers_running(root, packages, tmp_path):
+    """The real batond of the package, with the real broker and a real container, before and after an upgrade."""
+    subprocess.run([TOP / "scripts/make-image.sh", "test:1", root.folder / "given/image"], check=True)
+    root.install(packages.baton)
+    root.write("usr/bin/deb-systemd-invoke", INVOKE, 0o755)
+    shutil.copy(newer(packages.baton, tmp_path), root.folder / "given")
+    done = root.sh(RUNNING % {"parent": "baton-test-packages-%d" % os.getpid()}, check=False).splitlines()
+    log = (root.folder / "given/log").read_text()
+    assert done[1:] == ["running", "ended"], log
+    before, after = done[0].split()
+    assert before == after, log
 
 
 def test_disabled_service_stays_disabled(root, packages, tmp_path):
