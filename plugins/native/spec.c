@@ -124,7 +124,7 @@ static int decode_root(const json_t *document, struct spec *spec, struct baton_e
 
 static int refuse_hooks(const json_t *document, struct baton_error *err)
 {
-	const json_t *hooks;
+	const json_t *hooks = NULL;
 	const char *name;
 	json_t *list;
 	int r = spec_member(document, "hooks", JSON_OBJECT, &hooks, err);

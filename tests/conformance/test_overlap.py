@@ -132,11 +132,12 @@ def test_delete_while_it_is_started(runtime, host):
 def test_kill_while_it_is_started(runtime, host):
     for _ in range(5):
         assert runtime.create(host, bundle_of(runtime, SLEEP))["ok"]
-        later(host, "start c")
+        later(host, "start c deadline=2000")
         later(host, "kill c 9")
         started, killed = join(host)
         assert killed["ok"], killed
-        assert started.get("code", "ok") in ("ok", "EIO", "EINVAL"), started
+        # ETIMEDOUT: crun 1.8.1 can wait for ever in start for a process that is dead, and is killed for that.
+        assert started.get("code", "ok") in ("ok", "EIO", "EINVAL", "ETIMEDOUT"), started
         assert host.ok("wait c")["signal"] == 9
         end(runtime, host)
 
