@@ -4,7 +4,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 # Programs that user mode emulation (QEMU 7.2) cannot run, and what it lacks. They are built for every board, counted
 # as skipped here, and belong in the rigs, where there is a kernel.
-if(CMAKE_CROSSCOMPILING_EMULATOR)
+if(BATON_QEMU_USER)
 	set(tests_for_rigs
 		"test_base_files|openat2"
 		"test_base_process|clone3"

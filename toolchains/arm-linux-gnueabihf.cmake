@@ -3,5 +3,6 @@
 set(BATON_TRIPLET arm-linux-gnueabihf)
 set(BATON_ARCHITECTURE armhf)
 set(BATON_QEMU qemu-arm-static)
+set(BATON_LOADER lib/ld-linux-armhf.so.3)
 set(CMAKE_SYSTEM_PROCESSOR armv7l)
 include(${CMAKE_CURRENT_LIST_DIR}/debian.cmake)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the toolchains of Debian's three architectures share. A toolchain file sets BATON_TRIPLET,
-# BATON_ARCHITECTURE (Debian's name), BATON_QEMU and CMAKE_SYSTEM_PROCESSOR, and includes this.
+# BATON_ARCHITECTURE (Debian's name), BATON_QEMU, BATON_LOADER and CMAKE_SYSTEM_PROCESSOR, and includes this.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_C_COMPILER ${BATON_TRIPLET}-gcc)
 set(CMAKE_STRIP ${BATON_TRIPLET}-strip)
@@ -32,9 +32,12 @@ set(rpath_link "-Wl,-rpath-link,${BATON_SYSROOT}/lib/${BATON_TRIPLET}:${BATON_SY
 set(CMAKE_EXE_LINKER_FLAGS_INIT ${rpath_link})
 set(CMAKE_MODULE_LINKER_FLAGS_INIT ${rpath_link})
 
-# Unit tests, and files that our own programs write for their package, need another architecture's programs to run: in
-# user mode emulation. binfmt_misc is not needed.
-if(NOT CMAKE_HOST_SYSTEM_PROCESSOR STREQUAL CMAKE_SYSTEM_PROCESSOR)
+# Unit tests, and files that our own programs write for their package, need programs of the target to run: in user mode
+# emulation (binfmt_misc is not needed), or, where they run natively, with the libraries of the sysroot.
+if(CMAKE_HOST_SYSTEM_PROCESSOR STREQUAL CMAKE_SYSTEM_PROCESSOR)
+	set(CMAKE_CROSSCOMPILING_EMULATOR ${BATON_SYSROOT}/${BATON_LOADER}
+		--library-path ${BATON_SYSROOT}/usr/lib/${BATON_TRIPLET})
+else()
 	find_program(BATON_QEMU_USER ${BATON_QEMU} NO_CMAKE_FIND_ROOT_PATH)
 	if(NOT BATON_QEMU_USER)
 		message(FATAL_ERROR "There is no ${BATON_QEMU}: apt-get install qemu-user-static")
