@@ -7,13 +7,13 @@ set(CMAKE_STRIP ${BATON_TRIPLET}-strip)
 set(CMAKE_LIBRARY_ARCHITECTURE ${BATON_TRIPLET})
 
 # One step for the user: the first configuration of an architecture makes its sysroot.
-if(NOT BATON_SYSROOT)
+if(NOT IS_DIRECTORY "${BATON_SYSROOT}")
 	execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/../scripts/sysroot.sh ${BATON_ARCHITECTURE}
 		OUTPUT_VARIABLE made OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE result)
 	if(NOT result EQUAL 0)
 		message(FATAL_ERROR "There is no sysroot for ${BATON_ARCHITECTURE}, see the lines above")
 	endif()
-	set(BATON_SYSROOT ${made} CACHE PATH "Debian tree of the target, see scripts/sysroot.sh")
+	set(BATON_SYSROOT ${made} CACHE PATH "Debian tree of the target, see scripts/sysroot.sh" FORCE)
 endif()
 # CMake reads this file again for each of its test programs, without the cache.
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES BATON_SYSROOT)
