@@ -14,6 +14,7 @@
 #include "broker/embedded/embedded.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/batond/mounts.h"
 #include "core/batond/state.h"
 #include "core/config/config.h"
 #include "core/supervisor/control.h"
@@ -132,8 +133,6 @@ static int daemon_start(struct daemon *daemon, struct baton_error *err)
 	int r = state_prepare(&daemon->config, err);
 
 	if (r == 0)
-		r = state_private_mounts(err);
-	if (r == 0)
 		r = find_control(daemon, err);
 	if (r < 0)
 		return r;
@@ -154,7 +153,7 @@ static int daemon_start(struct daemon *daemon, struct baton_error *err)
 	return control_new(daemon->base, &daemon->control_spec, &daemon->control, err);
 }
 
-static int run(struct daemon *daemon)
+static int run(struct daemon *daemon, char **argv)
 {
 	struct baton_error err;
 
@@ -164,7 +163,7 @@ static int run(struct daemon *daemon)
 		log_error("batond must be started as root");
 		return EXIT_FAILURE;
 	}
-	if (daemon_start(daemon, &err) < 0) {
+	if (mounts_enter(argv, &err) < 0 || daemon_start(daemon, &err) < 0) {
 		log_error("%s", err.message);
 		return EXIT_FAILURE;
 	}
@@ -277,7 +276,7 @@ int main(int argc, char **argv)
 		log_error("%s", err.message);
 		status = EXIT_FAILURE;
 	} else {
-		status = arguments.check ? check(&daemon) : run(&daemon);
+		status = arguments.check ? check(&daemon) : run(&daemon, argv);
 	}
 	daemon_release(&daemon);
 	return status;

@@ -3,11 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,8 +76,7 @@ int state_prepare(const struct config *config, struct baton_error *err)
 	root_fd = dir_open_owned(config->root, 0711, 0, 0, err);
 	if (root_fd < 0)
 		return root_fd;
-	/* The directory itself is locked, so that two daemons with different `run` do not share one `root`.
-	 */
+	/* The directory itself is locked: two daemons with different `run` must not share one `root`. */
 	if (flock(root_fd, LOCK_EX | LOCK_NB) < 0)
 		return refuse_second(-1, "root", config->root, err);
 	r = make_directory(config->root, "control", 0700, uid, gid, err);
@@ -89,14 +86,5 @@ int state_prepare(const struct config *config, struct baton_error *err)
 		return r;
 	(void)steal_fd(&root_fd); /* locked for as long as this process lives */
 	(void)steal_fd(&lock_fd);
-	return 0;
-}
-
-int state_private_mounts(struct baton_error *err)
-{
-	if (unshare(CLONE_NEWNS) < 0)
-		return error_errno(err, errno, "own mount namespace");
-	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-		return error_errno(err, errno, "mounts of the host as slaves");
 	return 0;
 }

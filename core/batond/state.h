@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What batond sets up before anything runs: its lock, its directories, its mount namespace. */
+/* What batond sets up before anything runs: its locks and its directories. */
 #ifndef BATON_BATOND_STATE_H
 #define BATON_BATOND_STATE_H
 
@@ -12,11 +12,5 @@
  * errno.
  */
 int state_prepare(const struct config *config, struct baton_error *err);
-
-/*
- * A mount namespace of our own, fed by the host's: mounts of containers are never seen outside, and those
- * that a killed batond left vanish with its last child in that namespace. 0 or negative errno.
- */
-int state_private_mounts(struct baton_error *err);
 
 #endif

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the conformance suite. BATON_RUNTIMES names the plugins (default: native and crun), BATON_RUNTIMES_DIR
-the folder with the shared objects, BATON_RUNTIME_HOST the program that drives them."""
+the folder with the shared objects, BATON_RUNTIME_HOST the program that drives them. A test module with RUNTIMES is only
+for the plugins that it names."""
+import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -16,12 +19,25 @@ from conformance_host import Group, Host  # noqa: E402
 
 def pytest_generate_tests(metafunc):
     if "runtime_name" in metafunc.fixturenames:
-        metafunc.parametrize("runtime_name", os.environ.get("BATON_RUNTIMES", "native crun").split())
+        names = os.environ.get("BATON_RUNTIMES", "native crun").split()
+        only = getattr(metafunc.module, "RUNTIMES", names)
+        metafunc.parametrize("runtime_name", [name for name in names if name in only])
 
 
 @pytest.fixture(scope="session")
 def validator(shared):
     return Validator(shared / "data" / "oci-runtime-spec")
+
+
+def generate(build, rootfs, sources, services):
+    """config.json of each service, by the supervisor's own code; volumes are taken from below `sources`."""
+    services = {name: {"image": "x", "command": ["/bin/true"], **service} for name, service in services.items()}
+    volumes = {item.split(":")[0]: {} for service in services.values() for item in service.get("volumes", [])
+               if isinstance(item, str) and item[0] != "/"}
+    made = subprocess.run([build / "tests" / "oci-config", rootfs, sources], capture_output=True, text=True, check=False,
+                          input=json.dumps({"name": "conformance", "services": services, "volumes": volumes}))
+    assert made.returncode == 0, made.stderr
+    return json.loads(made.stdout)
 
 
 def mounts_below(path):
@@ -34,6 +50,7 @@ class Runtime:
 
     def __init__(self, name, build, folder, validator, group):
         self.name = name
+        self.build = build
         self.program = os.environ.get("BATON_RUNTIME_HOST", build / "tests" / "runtime-host")
         self.plugin = pathlib.Path(os.environ.get("BATON_RUNTIMES_DIR", build / "lib/baton/runtimes")) / (name + ".so")
         self.folder = folder
@@ -52,6 +69,12 @@ class Runtime:
     def bundle(self):
         self.bundles += 1
         return Bundle(self.folder / ("bundle%d" % self.bundles), self.validator)
+
+    def generated(self, **service):
+        """A bundle whose configuration the supervisor makes of one service of a Compose document."""
+        bundle = self.bundle()
+        bundle.use(generate(self.build, bundle.rootfs, self.folder, {"one": service})["one"])
+        return bundle
 
     def output(self, name):
         path = self.folder / name

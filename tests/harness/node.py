@@ -57,8 +57,9 @@ def to_libconfig(value):
 class Node:
     """One batond. `overrides` is merged over the test configuration, group by group."""
 
-    def __init__(self, fleet, name, overrides):
+    def __init__(self, fleet, name, overrides, program=None):
         self.fleet = fleet
+        self.program = program or fleet.build / "bin/batond"
         self.name = name
         self.folder = fleet.folder / name
         self.run = pathlib.Path(tempfile.mkdtemp(prefix="baton-%s-" % name, dir="/dev/shm"))
@@ -99,7 +100,7 @@ class Node:
     def start(self):
         """Starts batond and returns at once."""
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(self.fleet.build / "bin/batond"), "--config", str(self.config)],
+            self.process = subprocess.Popen([str(self.program), "--config", str(self.config)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             preexec_fn=die_with_parent)
         self.pid_entry = self.fleet.janitor.add_pid(self.process.pid)
@@ -210,8 +211,8 @@ class Fleet:
                 time.sleep(0.02)
         return self.client
 
-    def add_node(self, name, **overrides):
-        one = Node(self, name, overrides)
+    def add_node(self, name, program=None, **overrides):
+        one = Node(self, name, overrides, program)
         self.nodes.append(one)
         return one
 

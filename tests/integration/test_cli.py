@@ -208,6 +208,21 @@ def test_doctor(fleet, node):
     assert done.returncode == 1 and "nonsense" in done.stdout and "->" in done.stdout
 
 
+def test_standard_input(fleet, node, manifest):
+    text = "name: shop\nservices:\n  web:\n    image: %s\n    command: [sleep, $TIME]\n" % IMAGE
+    done = subprocess.run([str(fleet.build / "bin/baton"), "apply", "--config", str(node.config), "-"], input=text, text=True,
+                          capture_output=True, check=False, env={**os.environ, "TIME": "1000"})
+    assert done.returncode == 0, done.stderr
+    desired = fleet.client.json("apps/shop/desired")
+    assert desired["services"]["web"]["command"] == ["sleep", "1000"]
+
+
+def test_version(build):
+    baton = str(build / "bin/baton")
+    version = json.loads(subprocess.check_output([baton, "version", "-o", "json"], text=True))["version"]
+    assert version in subprocess.check_output([baton, "version"], text=True)
+
+
 def test_help_and_completion(build):
     baton = str(build / "bin/baton")
     usage = subprocess.check_output([baton, "--help"], text=True)

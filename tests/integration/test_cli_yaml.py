@@ -2,6 +2,7 @@
 """YAML, variables and env files, through `baton apply --dry-run -o json`; the reference for YAML is PyYAML."""
 import json
 import os
+import random
 import subprocess
 
 import pytest
@@ -48,6 +49,38 @@ def test_yaml_means_what_it_means_elsewhere(convert, text):
     if "1e3" in text:
         wanted["x-a"][wanted["x-a"].index("1e3")] = 1000.0  # PyYAML wants a dot
     assert manifest == wanted
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_document_that_pyyaml_writes(convert, seed):
+    """Random values in every style; those that are there twice become anchors and aliases. Texts begin with a letter where
+    YAML 1.1, which PyYAML writes, and 1.2 differ in what is a number."""
+    chance = random.Random(seed)
+    made = []
+
+    def word():
+        return chance.choice("abXz_\u00e9\U0001f600") + "".join(
+            chance.choice("abc019 _-:#'\"\\\n\t,[]{}&*!|>%@`?~=.\u00e9") for _ in range(chance.randrange(30)))
+
+    def value(depth):
+        kind = chance.randrange(5 if depth == 0 else 9)
+        if kind < 5:
+            return chance.choice([word(), "", None, True, False, chance.randrange(-2**63, 2**63), chance.random() * 1000,
+                                  "yes", "~", "null"])
+        if kind == 8 and made:
+            return chance.choice(made)
+        size = chance.randrange(5)
+        item = [value(depth - 1) for _ in range(size)] if kind < 7 else {word(): value(depth - 1) for _ in range(size)}
+        made.append(item)
+        return item
+
+    document = {"name": "shop", "services": {"a": {"image": "a:1"}}, "x-v": [value(4) for _ in range(40)]}
+    text = yaml.safe_dump(document, default_flow_style=chance.choice([True, False, None]), allow_unicode=chance.random() < 0.5,
+                          default_style=chance.choice([None, None, '"', "'"]), width=chance.choice([20, 80, 1000]),
+                          indent=chance.choice([2, 4, 8]), explicit_start=True)  # else "{" is JSON
+    code, manifest, error = convert(text)
+    assert code == 0, error
+    assert manifest == yaml.safe_load(text)  # not `document`: PyYAML folds some quoted texts into others
 
 
 @pytest.mark.parametrize("text, place, reason", [
@@ -117,6 +150,22 @@ def test_env_files(convert, tmp_path):
     second.write_text("A=1\n= 2\n")
     code, _, error = convert(text, "--env-file", str(second))
     assert code == 2 and "second:2:" in error
+
+
+def test_env_files_may_use_variables(convert, tmp_path):
+    (tmp_path / ".env").write_text("TAG=1\nIMAGE=a:$TAG\nPLAIN='$TAG'\nAT=${HERE:-none}\n")
+    text = MANIFEST + "x-v: [$IMAGE, $PLAIN, $AT]\n"
+    assert convert(text)[1]["x-v"] == ["a:1", "$TAG", "none"]
+    assert convert(text, TAG="2", HERE="there")[1]["x-v"] == ["a:2", "$TAG", "there"]
+    (tmp_path / ".env").write_text("\nTAG=a$\n")
+    code, _, error = convert(text)
+    assert code == 2 and ".env:2: " in error
+
+
+def test_values_may_use_the_name(convert):
+    assert convert(MANIFEST + "x-v: ${COMPOSE_PROJECT_NAME}\n")[1]["x-v"] == "shop"
+    code, _, error = convert(MANIFEST.replace("shop", "5"))
+    assert code == 2 and "$.name" in error
 
 
 def test_names(convert, build, tmp_path):
