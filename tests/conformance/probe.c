@@ -158,22 +158,29 @@ static int run_int80(const void *arg)
 }
 #endif
 
+/* What takes more than the arguments of one call. */
+static const struct {
+	const char *name;
+	int (*run)(const void *arg);
+} others[] = {
+	{ "mknod", run_mknod },
+#ifdef __x86_64__
+	{ "int80", run_int80 },
+#endif
+};
+
 static bool try(const char *name)
 {
 	if (strcmp(name, "clones") == 0) {
 		try_clones();
 		return true;
 	}
-	if (strcmp(name, "mknod") == 0) {
-		in_child(name, run_mknod, NULL);
-		return true;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (strcmp(others[i].name, name) == 0) {
+			in_child(name, others[i].run, NULL);
+			return true;
+		}
 	}
-#ifdef __x86_64__
-	if (strcmp(name, "int80") == 0) {
-		in_child(name, run_int80, NULL);
-		return true;
-	}
-#endif
 	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
 		if (strcmp(attempts[i].name, name) == 0) {
 			in_child(name, run_attempt, &attempts[i]);
