@@ -23,7 +23,7 @@ GROWTH = 1.05
 PACKAGE_MAX = 400 * 1024
 PROGRAMS = ("baton", "batond", "baton-control", "baton-init", "baton-unpack", "baton-unpack-formats", "native.so",
             "crun.so")
-BLOCK = re.compile(r"(<!-- generated: sizes -->\n).*?(<!-- end -->\n)", re.S)
+BLOCK = re.compile(r"(<!-- sizes, written by ./dev size -->\n).*?(<!-- end -->\n)", re.S)
 
 
 def measure(board):
@@ -73,7 +73,7 @@ def table(record):
 def write_page(record):
     text = PAGE.read_text(encoding="utf-8")
     if not BLOCK.search(text):
-        sys.exit("%s has no block \"generated: sizes\"" % PAGE)
+        sys.exit("%s has no block of sizes" % PAGE)
     PAGE.write_text(BLOCK.sub(lambda match: match.group(1) + table(record) + match.group(2), text), encoding="utf-8")
 
 
