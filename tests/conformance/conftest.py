@@ -2,10 +2,8 @@
 """Fixtures of the conformance suite. BATON_RUNTIMES names the plugins (default: native and crun), BATON_RUNTIMES_DIR
 the folder with the shared objects, BATON_RUNTIME_HOST the program that drives them. A test module with RUNTIMES is only
 for the plugins that it names."""
-import json
 import os
 import pathlib
-import subprocess
 import sys
 import time
 
@@ -14,6 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from conformance_bundle import Bundle, Validator  # noqa: E402  (the path above makes it importable)
+from conformance_generate import generate  # noqa: E402
 from conformance_host import Group, Host  # noqa: E402
 
 
@@ -27,17 +26,6 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def validator(shared):
     return Validator(shared / "data" / "oci-runtime-spec")
-
-
-def generate(build, rootfs, sources, services):
-    """config.json of each service, by the supervisor's own code; volumes are taken from below `sources`."""
-    services = {name: {"image": "x", "command": ["/bin/true"], **service} for name, service in services.items()}
-    volumes = {item.split(":")[0]: {} for service in services.values() for item in service.get("volumes", [])
-               if isinstance(item, str) and item[0] != "/"}
-    made = subprocess.run([build / "tests" / "oci-config", rootfs, sources], capture_output=True, text=True, check=False,
-                          input=json.dumps({"name": "conformance", "services": services, "volumes": volumes}))
-    assert made.returncode == 0, made.stderr
-    return json.loads(made.stdout)
 
 
 def mounts_below(path):

@@ -5,7 +5,7 @@ import copy
 import jsonschema
 import pytest
 
-from conftest import generate
+from conformance_generate import generate
 
 SERVICES = {
     "plain": {},
