@@ -9,7 +9,8 @@ usage() {
 
 	Writes an OCI image layout to OUTPUT-DIR, which must not exist. COMMANDS are run by sh in the
 	image's root file system before it is packed ("mkdir srv; echo hello >srv/index.html").
-	BUSYBOX=PATH names another static busybox; ENTRYPOINT and CMD, as JSON arrays, what it runs.
+	BUSYBOX=PATH names another static busybox, ARCHITECTURE=amd64|arm64|arm the machine that it is for;
+	ENTRYPOINT and CMD, as JSON arrays, what it runs.
 	END
 	exit 2
 }
@@ -28,10 +29,10 @@ esac
 [ -x "$busybox" ] || { echo "make-image.sh: no $busybox: apt-get install busybox-static" >&2 && exit 1; }
 [ ! -e "$output" ] || { echo "make-image.sh: $output is there already" >&2 && exit 1; }
 
-case $(uname -m) in
-x86_64) architecture=amd64 variant= ;;
-aarch64) architecture=arm64 variant=v8 ;;
-armv7l | armv8l) architecture=arm variant=v7 ;;
+case ${ARCHITECTURE:-$(uname -m)} in
+x86_64 | amd64) architecture=amd64 variant= ;;
+aarch64 | arm64) architecture=arm64 variant=v8 ;;
+armv7l | armv8l | arm) architecture=arm variant=v7 ;;
 armv6l) architecture=arm variant=v6 ;;
 i?86) architecture=386 variant= ;;
 *) architecture=$(uname -m) variant= ;;
@@ -47,7 +48,9 @@ mkdir -m 755 "$root" "$root/bin" "$root/etc" "$root/dev" "$root/proc" "$root/sys
 mkdir -m 1777 "$root/tmp"
 cp "$busybox" "$root/bin/busybox"
 chmod 755 "$root/bin/busybox"
-for applet in $("$busybox" --list); do
+# The busybox of another machine cannot be asked.
+[ -z "${ARCHITECTURE:-}" ] || lister=/bin/busybox
+for applet in $("${lister:-$busybox}" --list); do
 	[ "$applet" = busybox ] || ln "$root/bin/busybox" "$root/bin/$applet" 2>/dev/null || true
 done
 printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"

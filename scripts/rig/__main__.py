@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from rig.boards import BOARDS  # noqa: E402  (the path above makes it importable)
 from rig.guest import Base, Guest, GuestError, make_disk  # noqa: E402
 from rig.network import Lan  # noqa: E402
-from rig.packages import PackageError  # noqa: E402
+from rig.packages import PackageError, make_package  # noqa: E402
 
 
 def arguments():
@@ -20,8 +20,7 @@ def arguments():
                                      usage="./dev rig BOARD [options] [-- COMMAND...]",
                                      epilog="Without a command: a shell on the console. The exit status is the command's.")
     parser.add_argument("board", choices=sorted(BOARDS))
-    parser.add_argument("--build", help="build directory of the board (default: build/BOARD)")
-    parser.add_argument("--package", help="take Baton from this .deb instead")
+    parser.add_argument("--package", help="the .deb with Baton (default: made from this tree)")
     parser.add_argument("--two", action="store_true",
                         help="two guests on one virtual network: n1 (10.77.0.1) with broker and controller, and n2, "
                              "an agent; the command runs on n1")
@@ -84,9 +83,8 @@ def main():
     top = pathlib.Path(__file__).resolve().parent.parent.parent
     folder = pathlib.Path(chosen.console or top / "build/rig" / chosen.board)
     folder.mkdir(parents=True, exist_ok=True)
-    build = chosen.build or top / "build" / chosen.board
     try:
-        return run(chosen, Base(chosen.board, build, chosen.package), folder)
+        return run(chosen, Base(chosen.board, chosen.package or make_package(top, chosen.board)), folder)
     except (GuestError, PackageError) as problem:
         print("rig: %s" % problem, file=sys.stderr)
         return 125

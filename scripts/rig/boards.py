@@ -2,11 +2,9 @@
 """How QEMU imitates each board, and which of Debian's kernels runs on it."""
 import dataclasses
 
-# Programs of the guest by package, and what Baton links when it comes from a build directory (a package names its own).
+# Programs of the guest beside Baton, by package.
 PACKAGES = ("busybox-static", "crun", "mosquitto", "mosquitto-clients")
 PROGRAMS = ("usr/bin/crun", "usr/sbin/mosquitto", "usr/bin/mosquitto_pub", "usr/bin/mosquitto_sub")
-LIBRARIES = ("libarchive13", "libcgroup2", "libconfig9", "libevent-core-2.1-7", "libjansson4", "liblua5.4-0", "libmosquitto1",
-             "libseccomp2", "libssl3", "libyaml-0-2")
 
 # crc32c_generic before ext4: busybox modprobe does not know soft dependencies.
 LOADED = ("crc32c_generic", "ext4", "overlay", "veth", "bridge")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from .boards import AT_HAND, BOARDS, LIBRARIES, PACKAGES, PROGRAMS
+from .boards import AT_HAND, BOARDS, PACKAGES, PROGRAMS
 from .initramfs import Archive, System
 from .kernel import Kernel
 from .packages import Apt, dependencies, unpack
@@ -35,15 +35,14 @@ class Result:
 
 
 class Base:
-    """What all guests of one board and one build have in common: kernel and system, made once."""
+    """What all guests of one board and one package of Baton have in common: kernel and system, made once."""
 
-    def __init__(self, name, build=None, package=None):
+    def __init__(self, name, package):
         self.name = name
         self.board = BOARDS[name]
         self.kernel = Kernel(self.board.architecture, self.board.kernel)
         apt = Apt(self.board.architecture)
-        libraries = dependencies(package) if package else LIBRARIES
-        self.system = System(self.board.triple, apt.tree([*PACKAGES, *libraries]))
+        self.system = System(self.board.triple, apt.tree([*PACKAGES, *dependencies(package)]))
         self.tree = self.system.roots[0]
         self.system.program("usr/bin/busybox")
         for path in PROGRAMS:
@@ -55,17 +54,7 @@ class Base:
         self.system.text("etc/group", GROUPS)
         self.system.text("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
         self.system.text("etc/nsswitch.conf", "hosts: files dns\n")
-        if package:
-            self._add_package(pathlib.Path(package))
-        else:
-            self._add_build(pathlib.Path(build))
-
-    def _add_build(self, build):
-        for path in sorted((build / "bin").iterdir()):
-            self.system.program("usr/bin/" + path.name, path)
-        for path in sorted((build / "lib/baton").rglob("*")):
-            if path.is_file():
-                self.system.program("usr/lib/baton/" + str(path.relative_to(build / "lib/baton")), path)
+        self._add_package(package)
 
     def _add_package(self, package):
         with tempfile.TemporaryDirectory() as work:

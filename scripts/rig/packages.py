@@ -54,6 +54,14 @@ def dependencies(package):
     return [re.match(r"\s*([a-z0-9.+-]+)", one).group(1) for one in text.split(",") if one.strip()]
 
 
+def make_package(top, board):
+    """The .deb of Baton for a board, made from the tree at `top`."""
+    done = subprocess.run([top / "dev", "package", board], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise PackageError("./dev package %s failed" % board)
+    return next(path for path in done.stdout.split() if os.path.basename(path).startswith("baton_"))
+
+
 class Apt:
     """apt with lists, cache and status of its own for one architecture; the dpkg of this machine never hears of it."""
 
