@@ -12,7 +12,12 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 
-/* One empty, read-only directory covers all masked ones. */
+struct covers {
+	int empty_fd;     /* a read-only directory, for all masked ones */
+	int null_fd;      /* for files */
+	bool is_attached; /* empty_fd */
+};
+
 static int make_empty_directory(void)
 {
 	cleanup_close int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
@@ -40,19 +45,34 @@ static int open_null(void)
 	return steal_fd(&fd);
 }
 
-static int cover(int source_fd, int target_fd)
+static int move_to(int tree_fd, int target_fd)
 {
-	cleanup_close int tree =
-	        open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-
-	if (tree < 0)
-		return -errno;
-	return move_mount(tree, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+	return move_mount(tree_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
 	               ? -errno
 	               : 0;
 }
 
-static int mask(int root_fd, const char *path, int empty_fd, int null_fd)
+static int clone_to(int source_fd, int target_fd)
+{
+	cleanup_close int tree =
+	        open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	return tree < 0 ? -errno : move_to(tree, target_fd);
+}
+
+/* Before Linux 6.15 only a mount that is attached can be cloned: the first target gets the mount itself. */
+static int cover_directory(struct covers *covers, int target_fd)
+{
+	int r;
+
+	if (covers->is_attached)
+		return clone_to(covers->empty_fd, target_fd);
+	r = move_to(covers->empty_fd, target_fd);
+	covers->is_attached = r == 0;
+	return r;
+}
+
+static int mask(int root_fd, const char *path, struct covers *covers)
 {
 	cleanup_close int target = file_open_in_root(root_fd, path, O_PATH, 0);
 	struct stat status;
@@ -63,7 +83,7 @@ static int mask(int root_fd, const char *path, int empty_fd, int null_fd)
 		return target;
 	if (fstat(target, &status) < 0)
 		return -errno;
-	return cover(S_ISDIR(status.st_mode) ? empty_fd : null_fd, target);
+	return S_ISDIR(status.st_mode) ? cover_directory(covers, target) : clone_to(covers->null_fd, target);
 }
 
 static int make_read_only(int root_fd, const char *path)
@@ -80,15 +100,14 @@ static int make_read_only(int root_fd, const char *path)
 	if (tree < 0 ||
 	        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &read_only, sizeof(read_only)) < 0)
 		return -errno;
-	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
-	               ? -errno
-	               : 0;
+	return move_to(tree, target);
 }
 
 int child_protect(const struct spec *spec, int root_fd, struct baton_error *err)
 {
 	cleanup_close int empty_fd = -1;
 	cleanup_close int null_fd = -1;
+	struct covers covers;
 
 	if (spec->masked_paths[0]) {
 		empty_fd = make_empty_directory();
@@ -97,8 +116,9 @@ int child_protect(const struct spec *spec, int root_fd, struct baton_error *err)
 			return error_errno(
 			        err, empty_fd < 0 ? -empty_fd : -null_fd, "covers of masked paths");
 	}
+	covers = (struct covers){ .empty_fd = empty_fd, .null_fd = null_fd };
 	for (char **path = spec->masked_paths; *path; path++) {
-		int r = mask(root_fd, *path, empty_fd, null_fd);
+		int r = mask(root_fd, *path, &covers);
 
 		if (r < 0)
 			return error_errno(err, -r, "masking %s", *path);
