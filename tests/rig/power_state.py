@@ -151,6 +151,10 @@ class Orders:
     def remove(self, app):
         self.add("baton rm " + app, apps={app: None})
 
+    def save_broker(self):
+        """From here on the broker's database is older than what is ordered next, until it is saved some time later."""
+        self.commands[-1] += "\nkill -USR1 $(pidof mosquitto); sleep 1"
+
     def allowed(self, mark):
         """States in which a disk may be whose newest mark is this one."""
         return self.states[mark // 2:(mark + 1) // 2 + 1]
