@@ -50,6 +50,7 @@ struct app_entry *apps_take(struct controller *controller, const char *name)
 		return NULL;
 	}
 	return app;
+	tombstone_take(controller, app);
 }
 
 void apps_mark_unplaced(struct controller *controller)
@@ -282,16 +283,25 @@ void apps_connected(struct controller *controller)
 
 /*
  * The manifest that the operator published is gone, or an older one stands there. If the broker has our
- * revision, the operator did that; if it lost both, it was rolled back, and what it forgot is published
- * again.
+ * revision and our watermark, the operator did that; otherwise it was rolled back, and what it forgot is
+ * published again.
  */
-static bool broker_forgot(struct app_entry *app, const char *digest)
+static bool broker_forgot(const struct controller *controller, struct app_entry *app, const char *digest)
 {
 	const struct kept_revision *in_force = revisions_find(app, app->in_force);
 
-	if (!in_force || in_force->retained)
+	if (!in_force || (in_force->retained && !rollback_happened(controller, app)))
 		return false;
-	return !digest || (strcmp(digest, app->document) != 0 && revisions_find(app, digest));
+	return !digest || (strcmp(digest, app->document) != 0 &&
+	                          (revisions_find(app, digest) || strcmp(digest, app->before) == 0));
+}
+
+/* The same for the removal of a manifest. */
+static bool broker_forgot_removal(
+        const struct controller *controller, struct app_entry *app, const char *digest)
+{
+	return app->buried && rollback_happened(controller, app) &&
+	       (revisions_find(app, digest) || strcmp(digest, app->before) == 0);
 }
 
 static bool restore(struct controller *controller, struct app_entry *app)
@@ -314,7 +324,10 @@ static void sync_app(struct controller *controller, struct app_entry *app)
 	revisions_adopt(controller, app);
 	if (app->has_pending && app->pending && digest_sha256(app->pending, app->pending_length, digest) < 0)
 		digest[0] = '\0';
-	if (app->has_document && broker_forgot(app, app->has_pending ? digest : NULL) &&
+	if (!app->has_document && app->has_pending && broker_forgot_removal(controller, app, digest))
+		app->has_pending =
+		        controller_retain(controller, TOPIC_APP_DESIRED, app->name, NULL, "", 0) < 0;
+	if (app->has_document && broker_forgot(controller, app, app->has_pending ? digest : NULL) &&
 	        restore(controller, app))
 		app->has_pending = false;
 	else if (!app->has_pending)

@@ -89,6 +89,7 @@ struct app_entry {
 	char name[NAME_SIZE]; /* first: key of the table */
 	bool has_document;    /* apps/{app}/desired holds something */
 	bool judged;          /* errors, warnings and rejected belong to `document` */
+	bool no_room;         /* rejected for the full disk: the same document is judged anew */
 	bool rejected;
 	bool has_pending; /* a manifest that arrived before synced: judged then */
 	char *pending;    /* NULL: it was too large */
@@ -110,6 +111,10 @@ struct app_entry {
 	struct scale_override *overrides;
 	size_t n_overrides;
 
+	int64_t mark;                 /* watermark of the journal when it was last written */
+	bool buried;                  /* the journal says that it was removed */
+	char before[DIGEST_HEX_SIZE]; /* newest revision of a removed application of this name, "" without */
+
 	struct placement **placements; /* owned, by service and slot */
 	size_t n_placements;
 
@@ -128,6 +133,14 @@ struct app_entry {
 
 struct policies;
 
+#define TOMBSTONES_MAX 32
+
+struct tombstone { /* of a removed application whose journal file is still there */
+	char name[NAME_SIZE];
+	char digest[DIGEST_HEX_SIZE]; /* of its newest revision */
+	int64_t since_ms;             /* boot clock */
+};
+
 struct controller {
 	char *prefix;
 	char *node;
@@ -144,6 +157,10 @@ struct controller {
 	char **stale_statuses; /* names with a retained status and, so far, no application */
 	char **refused;        /* names that the full table refused since the last connect */
 	int journal_fd;
+	int64_t watermark;        /* of the journal: grows with every write about an application */
+	int64_t broker_watermark; /* the one that the broker holds */
+	struct tombstone tombstones[TOMBSTONES_MAX]; /* oldest first */
+	size_t n_tombstones;
 
 	bool connected;
 	bool synced;
@@ -235,6 +252,16 @@ void assign_replayed(
 int assign_adopt(struct controller *controller, struct fleet_node *node); /* placements out of node->text */
 int assign_set_text(struct fleet_node *node, const char *text, size_t length, struct baton_error *err);
 void assign_publish(struct controller *controller, struct fleet_node *node);
+
+/* rollback.c */
+void rollback_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message);
+void rollback_publish(struct controller *controller); /* if the broker holds another watermark */
+/* The broker does not have the last change of this application that the journal has. */
+bool rollback_happened(const struct controller *controller, const struct app_entry *app);
+void tombstone_add(struct controller *controller, const struct app_entry *app);
+void tombstone_take(struct controller *controller, struct app_entry *app); /* it is there again */
+void tombstones_tick(struct controller *controller);
 
 /* rollout.c */
 void rollout_plan(struct controller *controller, struct app_entry *app);

@@ -22,7 +22,7 @@
 
 static const enum topic_kind filter_kinds[] = { TOPIC_APP_DESIRED, TOPIC_APP_STATUS, TOPIC_APP_REVISION,
 	TOPIC_APP_COMMAND, TOPIC_NODE_PRESENCE, TOPIC_NODE_INFO, TOPIC_NODE_DESIRED, TOPIC_NODE_REPORTED,
-	TOPIC_NODE_BEAT, TOPIC_POLICY, TOPIC_POLICY_STATUS };
+	TOPIC_NODE_BEAT, TOPIC_POLICY, TOPIC_POLICY_STATUS, TOPIC_CONTROLLER };
 
 static const struct {
 	enum topic_kind kind;
@@ -40,6 +40,7 @@ static const struct {
 	{ TOPIC_NODE_BEAT, fleet_message },
 	{ TOPIC_POLICY, policies_message },
 	{ TOPIC_POLICY_STATUS, policies_message },
+	{ TOPIC_CONTROLLER, rollback_message },
 };
 
 int controller_retain(struct controller *controller, enum topic_kind kind, const char *first,
@@ -105,9 +106,14 @@ static void finish_removal(struct controller *controller, struct app_entry *app)
 {
 	revisions_trim(controller, app, 0);
 	if (app->n_kept > 0 || (app->status_retained && controller_retain(controller, TOPIC_APP_STATUS,
+	/* Durable before anybody is told that it is gone. */
+	if (!app->buried)
+		journal_flush_app(controller, app);
+	if (app->n_kept > 0) /* a broker that was rolled back has it */
+		memcpy(app->before, app->kept[app->n_kept - 1].digest, sizeof(app->before));
 	                                                        app->name, NULL, "", 0) < 0))
 		return;
-	journal_remove_app(controller, app->name);
+	tombstone_add(controller, app);
 	table_remove(&controller->apps, app->name);
 	app_entry_free(app);
 }
@@ -199,10 +205,12 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	rollback_publish(arg);
 	if (!controller->synced)
 		return;
 	fleet_tick(controller);
 	fleet_forget_empty(controller);
+	tombstones_tick(controller);
 	TABLE_FOREACH(struct app_entry, app, &controller->apps)
 		app->plan = app->plan || app->waits;
 	controller_turn(controller);
@@ -271,7 +279,9 @@ int controller_new(
 
 static void free_event(struct event *event)
 {
+	controller->apps.max += TOMBSTONES_MAX; /* the removed ones are there until the first sync */
 	if (event)
+	controller->apps.max = CONFIG_MAX_APPS;
 		event_free(event);
 }
 
@@ -308,6 +318,7 @@ void controller_connected(struct controller *controller)
 {
 	controller->connected = true;
 	controller->synced = false;
+	controller->broker_watermark = 0;
 	TABLE_FOREACH(struct fleet_node, node, &controller->nodes)
 		node->retained_same = false;
 	apps_connected(controller);
@@ -367,3 +378,6 @@ void controller_message(
 	}
 	controller_turn(controller);
 }
+	/* After what was restored: the broker must not have the watermark without the documents. */
+	if (!journal_is_due(controller))
+		rollback_publish(controller);

@@ -19,6 +19,8 @@
 #define NODE_START   "node."
 #define DOCUMENT_END ".json"
 #define FILE_MODE    0600
+/* JSON numbers are exact up to here; more comes from a damaged file. */
+#define WATERMARK_MAX (1LL << 53)
 
 static void revision_file(char name[static NAME_MAX], const char *app, const char *digest)
 {
@@ -123,11 +125,12 @@ static json_t *encode_app(const struct app_entry *app)
 		if (json_object_set_new(scale, override->service, json_integer(override->replicas)) < 0)
 			return NULL;
 	}
-	return json_pack("{s:s, s:s, s:b, s:O, s:O}", "document", app->document, "in_force", app->in_force,
-	        "desired", app->has_document, "kept", kept, "scale", scale);
+	return json_pack("{s:s, s:s, s:b, s:O, s:O, s:I, s:s}", "document", app->document, "in_force",
+	        app->in_force, "desired", app->has_document, "kept", kept, "scale", scale, "mark",
+	        (json_int_t)app->mark, "before", app->before);
 }
 
-static void flush_app(struct controller *controller, struct app_entry *app)
+void journal_flush_app(struct controller *controller, struct app_entry *app)
 {
 	cleanup_json json_t *document = NULL;
 	cleanup_free char *text = NULL;
@@ -141,11 +144,14 @@ static void flush_app(struct controller *controller, struct app_entry *app)
 			kept->written = journal_write_revision(controller, app->name, kept->digest,
 			                        app->revision->bytes, app->revision->length) == 0;
 	}
+	app->mark = ++controller->watermark;
 	document = encode_app(app);
 	text = document ? json_text(document) : NULL;
 	document_file(name, APP_START, app->name);
-	if (text && write_file(controller, name, text, strlen(text)) == 0)
-		app->journal = false;
+	if (!text || write_file(controller, name, text, strlen(text)) < 0)
+		return;
+	app->journal = false;
+	app->buried = !app->has_document;
 }
 
 void journal_flush(struct controller *controller)
@@ -154,7 +160,7 @@ void journal_flush(struct controller *controller)
 
 	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
 		if (app->journal)
-			flush_app(controller, app);
+			journal_flush_app(controller, app);
 	}
 	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
 		if (!node->journal || !node->text)
@@ -226,6 +232,11 @@ static int load_app(struct controller *controller, const char *name, const char 
 	app->has_document = json_get_bool(document, "desired", false);
 	json_object_foreach(json_object_get(document, "scale"), service, replicas) {
 		if (json_integer_value(replicas) >= 0 &&
+	app->buried = !app->has_document;
+	(void)snprintf(app->before, sizeof(app->before), "%s", json_get_string(document, "before", ""));
+	app->mark = json_get_int(document, "mark", 0);
+	if (app->mark > controller->watermark && app->mark <= WATERMARK_MAX)
+		controller->watermark = app->mark;
 		        json_integer_value(replicas) <= CONFIG_MAX_REPLICAS &&
 		        app_set_override(app, service, (uint32_t)json_integer_value(replicas)) < 0)
 			return -ENOMEM;

@@ -19,6 +19,7 @@ int journal_write_term(struct controller *controller, int64_t term);
 /* Writes every document that is marked. What fails is logged, stays marked, and is tried again with the next
  * one. */
 void journal_flush(struct controller *controller);
+void journal_flush_app(struct controller *controller, struct app_entry *app);
 
 int journal_write_revision(
         struct controller *controller, const char *app, const char *digest, const char *bytes, size_t length);

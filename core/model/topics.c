@@ -36,7 +36,8 @@ static const struct topic_row table[TOPIC_KINDS] = {
 	{ TOPIC_SYNC, "sync/{client}", false, "each client, for itself",
 	        "A nonce whose echo says that all retained messages have arrived." },
 	{ TOPIC_CONTROLLER, "controller/leader", true, "controller",
-	        "The active controller, its term and its watermark." },
+	        "The active controller, and how far its journal had come: tells a broker that was rolled "
+	        "back." },
 };
 
 const struct topic_row *topic_table(void)

@@ -149,6 +149,92 @@ static void removal_while_away_is_obeyed(void **state)
 	fake_free(fake);
 }
 
+/* What mosquitto loads after a power cut when it had not saved since. */
+static void roll_back(struct fake *fake, json_t *old)
+{
+	fake_stop(fake);
+	json_decref(fake->retained);
+	fake->retained = json_deep_copy(old);
+	fake_start(fake);
+}
+
+static void remove_shop(struct fake *fake)
+{
+	fake_put(fake, "apps/shop/desired", "", true);
+	fake_report(fake, "n1", INSTANCE_RUNNING);
+	fake_report(fake, "n2", INSTANCE_RUNNING);
+	fake_run(fake, 100);
+	assert_null(fake_text(fake, "apps/shop/status"));
+}
+
+static void rolled_back_broker_does_not_undo_a_removal(void **state)
+{
+	struct fake *fake = start();
+	cleanup_json json_t *old = retained_copy(fake);
+
+	(void)state;
+	remove_shop(fake);
+	for (int again = 0; again < 2; again++) {
+		roll_back(fake, old);
+		fake_report(fake, "n1", INSTANCE_RUNNING);
+		fake_report(fake, "n2", INSTANCE_RUNNING);
+		fake_run(fake, 100);
+		assert_null(fake_text(fake, "apps/shop/desired"));
+		assert_null(fake_text(fake, "apps/shop/status"));
+	}
+	fake_free(fake);
+}
+
+static void rolled_back_broker_does_not_undo_a_return(void **state)
+{
+	struct fake *fake = start();
+	cleanup_free char *first = strdup(fake_text(fake, "apps/shop/desired"));
+	cleanup_json json_t *old = NULL;
+
+	(void)state;
+	fake_put(fake, "apps/shop/desired", MANIFEST("\"cart\": {\"image\": \"cart:2\"}"), true);
+	fake_run(fake, 20);
+	old = retained_copy(fake);
+	fake_put(fake, "apps/shop/desired", first, true);
+	fake_run(fake, 20);
+	roll_back(fake, old);
+	assert_string_equal(fake_text(fake, "apps/shop/desired"), first);
+	assert_true(fake_has_event(fake, "app.restored"));
+	fake_free(fake);
+}
+
+static void rolled_back_broker_does_not_undo_a_new_start(void **state)
+{
+	const char *manifest = MANIFEST("\"cart\": {\"image\": \"cart:3\"}");
+	struct fake *fake = start();
+	cleanup_json json_t *old = retained_copy(fake);
+
+	(void)state;
+	remove_shop(fake);
+	fake_put(fake, "apps/shop/desired", manifest, true);
+	fake_run(fake, 20);
+	roll_back(fake, old);
+	assert_string_equal(fake_text(fake, "apps/shop/desired"), manifest);
+	fake_free(fake);
+}
+
+/* The same messages from a broker that lost nothing are what somebody wants. */
+static void return_to_an_older_manifest_while_away_is_obeyed(void **state)
+{
+	struct fake *fake = start();
+	cleanup_free char *first = strdup(fake_text(fake, "apps/shop/desired"));
+
+	(void)state;
+	fake_put(fake, "apps/shop/desired", MANIFEST("\"cart\": {\"image\": \"cart:2\"}"), true);
+	fake_run(fake, 20);
+	fake_stop(fake);
+	assert_int_equal(json_object_set_new(fake->retained, "apps/shop/desired", json_string(first)), 0);
+	fake_start(fake);
+	assert_string_equal(fake_text(fake, "apps/shop/desired"), first);
+	assert_false(fake_has_event(fake, "app.restored"));
+	fake_free(fake);
+}
+
 static void older_manifest_of_a_rolled_back_broker_is_not_taken(void **state)
 {
 	struct fake *fake = start();
@@ -268,6 +354,10 @@ int main(void)
 		cmocka_unit_test(without_journal_the_broker_knows),
 		cmocka_unit_test(forgetful_broker_gets_everything_back),
 		cmocka_unit_test(removal_while_away_is_obeyed),
+		cmocka_unit_test(rolled_back_broker_does_not_undo_a_removal),
+		cmocka_unit_test(rolled_back_broker_does_not_undo_a_return),
+		cmocka_unit_test(rolled_back_broker_does_not_undo_a_new_start),
+		cmocka_unit_test(return_to_an_older_manifest_while_away_is_obeyed),
 		cmocka_unit_test(older_manifest_of_a_rolled_back_broker_is_not_taken),
 		cmocka_unit_test(terms_grow_above_everything_seen),
 		cmocka_unit_test(revisions_grow_within_a_term),

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A broker that lost its newest documents (power cut, kill -9) looks like one where an operator put an older
+ * document back, or removed one, while we were away. What tells them apart is the watermark on
+ * controller/leader: it is published after every change that the journal holds, so a broker that holds a
+ * lower one than the journal's was rolled back. An application that was removed leaves its last journal file
+ * behind for a while: without it, a broker that was rolled back would bring it back.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/cleanup.h"
+#include "core/base/json.h"
+#include "core/controller/controller-priv.h"
+#include "core/controller/journal.h"
+
+/* mosquitto saves every 30 minutes when nobody asks it to. */
+#define TOMBSTONE_MS 3600000LL
+
+void rollback_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message)
+{
+	cleanup_json json_t *document = NULL;
+
+	(void)topic;
+	/* What comes later is our own echo. */
+	if (controller->synced || message->length == 0)
+		return;
+	document = payload_json(controller, message);
+	controller->broker_watermark = json_get_int(document, "watermark", 0);
+}
+
+void rollback_publish(struct controller *controller)
+{
+	cleanup_json json_t *document = NULL;
+	cleanup_free char *text = NULL;
+
+	if (!controller->synced || controller->broker_watermark == controller->watermark)
+		return;
+	document = json_pack(
+	        "{s:s, s:I}", "node", controller->node, "watermark", (json_int_t)controller->watermark);
+	text = document ? json_text(document) : NULL;
+	/* What fails is tried again after the next change; until then the broker only looks older than it is.
+	 */
+	if (text && controller_retain(controller, TOPIC_CONTROLLER, NULL, NULL, text, strlen(text)) == 0)
+		controller->broker_watermark = controller->watermark;
+}
+
+bool rollback_happened(const struct controller *controller, const struct app_entry *app)
+{
+	return app->mark > controller->broker_watermark;
+}
+
+/* ---- removed applications ---- */
+
+static void drop(struct controller *controller, size_t index)
+{
+	controller->n_tombstones--;
+	memmove(controller->tombstones + index, controller->tombstones + index + 1,
+	        (controller->n_tombstones - index) * sizeof(*controller->tombstones));
+}
+
+void tombstone_add(struct controller *controller, const struct app_entry *app)
+{
+	struct tombstone *tombstone;
+
+	if (controller->n_tombstones == TOMBSTONES_MAX) {
+		journal_remove_app(controller, controller->tombstones[0].name);
+		drop(controller, 0);
+	}
+	tombstone = &controller->tombstones[controller->n_tombstones++];
+	(void)snprintf(tombstone->name, sizeof(tombstone->name), "%s", app->name);
+	memcpy(tombstone->digest, app->before, sizeof(tombstone->digest));
+	tombstone->since_ms = clock_boot_ms();
+}
+
+void tombstone_take(struct controller *controller, struct app_entry *app)
+{
+	for (size_t i = 0; i < controller->n_tombstones; i++) {
+		if (strcmp(controller->tombstones[i].name, app->name) != 0)
+			continue;
+		memcpy(app->before, controller->tombstones[i].digest, sizeof(app->before));
+		drop(controller, i);
+		return;
+	}
+}
+
+void tombstones_tick(struct controller *controller)
+{
+	while (controller->n_tombstones > 0 &&
+	        clock_boot_ms() - controller->tombstones[0].since_ms >= TOMBSTONE_MS) {
+		journal_remove_app(controller, controller->tombstones[0].name);
+		drop(controller, 0);
+	}
+}
