@@ -49,8 +49,8 @@ struct app_entry *apps_take(struct controller *controller, const char *name)
 		free(app);
 		return NULL;
 	}
-	return app;
 	tombstone_take(controller, app);
+	return app;
 }
 
 void apps_mark_unplaced(struct controller *controller)

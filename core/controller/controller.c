@@ -104,13 +104,13 @@ static void raise_term(struct controller *controller)
 
 static void finish_removal(struct controller *controller, struct app_entry *app)
 {
-	revisions_trim(controller, app, 0);
-	if (app->n_kept > 0 || (app->status_retained && controller_retain(controller, TOPIC_APP_STATUS,
 	/* Durable before anybody is told that it is gone. */
 	if (!app->buried)
 		journal_flush_app(controller, app);
 	if (app->n_kept > 0) /* a broker that was rolled back has it */
 		memcpy(app->before, app->kept[app->n_kept - 1].digest, sizeof(app->before));
+	revisions_trim(controller, app, 0);
+	if (app->n_kept > 0 || (app->status_retained && controller_retain(controller, TOPIC_APP_STATUS,
 	                                                        app->name, NULL, "", 0) < 0))
 		return;
 	tombstone_add(controller, app);
@@ -197,6 +197,7 @@ static void on_journal_turn(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	journal_flush(arg);
+	rollback_publish(arg);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -205,7 +206,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	rollback_publish(arg);
 	if (!controller->synced)
 		return;
 	fleet_tick(controller);
@@ -270,7 +270,9 @@ int controller_new(
 	r = make_filters(controller);
 	if (r < 0)
 		return error_errno(err, -r, "topic prefix \"%s\"", config->prefix);
+	controller->apps.max += TOMBSTONES_MAX; /* the removed ones are there until the first sync */
 	r = journal_load(controller, err);
+	controller->apps.max = CONFIG_MAX_APPS;
 	if (r < 0)
 		return r;
 	*ret_controller = steal_ptr(controller);
@@ -279,9 +281,7 @@ int controller_new(
 
 static void free_event(struct event *event)
 {
-	controller->apps.max += TOMBSTONES_MAX; /* the removed ones are there until the first sync */
 	if (event)
-	controller->apps.max = CONFIG_MAX_APPS;
 		event_free(event);
 }
 
@@ -361,6 +361,9 @@ void controller_synced(struct controller *controller)
 			free(steal_ptr(app->status));
 	}
 	controller_turn(controller);
+	/* After what was restored: the broker must not have the watermark without the documents. */
+	if (!journal_is_due(controller))
+		rollback_publish(controller);
 }
 
 void controller_disconnected(struct controller *controller)
@@ -378,6 +381,3 @@ void controller_message(
 	}
 	controller_turn(controller);
 }
-	/* After what was restored: the broker must not have the watermark without the documents. */
-	if (!journal_is_due(controller))
-		rollback_publish(controller);

@@ -230,13 +230,13 @@ static int load_app(struct controller *controller, const char *name, const char 
 	(void)snprintf(app->document, sizeof(app->document), "%s", digest);
 	(void)snprintf(app->in_force, sizeof(app->in_force), "%s", in_force);
 	app->has_document = json_get_bool(document, "desired", false);
-	json_object_foreach(json_object_get(document, "scale"), service, replicas) {
-		if (json_integer_value(replicas) >= 0 &&
 	app->buried = !app->has_document;
 	(void)snprintf(app->before, sizeof(app->before), "%s", json_get_string(document, "before", ""));
 	app->mark = json_get_int(document, "mark", 0);
 	if (app->mark > controller->watermark && app->mark <= WATERMARK_MAX)
 		controller->watermark = app->mark;
+	json_object_foreach(json_object_get(document, "scale"), service, replicas) {
+		if (json_integer_value(replicas) >= 0 &&
 		        json_integer_value(replicas) <= CONFIG_MAX_REPLICAS &&
 		        app_set_override(app, service, (uint32_t)json_integer_value(replicas)) < 0)
 			return -ENOMEM;
