@@ -93,7 +93,7 @@ static int link_socket(struct broker_embedded *broker, struct baton_error *err)
 
 static int write_settings(struct broker_embedded *broker, struct baton_error *err)
 {
-	cleanup_buf struct buf text;
+	cleanup_buf struct buf text = { .data = NULL };
 	int r;
 
 	buf_init(&text, SETTINGS_MAX);

@@ -17,6 +17,7 @@
 #include "core/base/strv.h"
 #include "core/model/node.h"
 
+#define MEMORY_LINE    "MemAvailable:" /* proc(5): followed by spaces and a number of KiB */
 #define SMALL_FILE_MAX 65536
 
 void node_publish_presence(struct agent *agent, bool online)
@@ -96,14 +97,11 @@ static int64_t free_memory(void)
 	cleanup_free char *text = NULL;
 	const char *line;
 	size_t length;
-	int64_t kibibytes = 0;
 
 	if (file_read_at(AT_FDCWD, "/proc/meminfo", SMALL_FILE_MAX, &text, &length) < 0)
 		return 0;
-	line = strstr(text, "MemAvailable:");
-	if (!line || sscanf(line, "MemAvailable: %" SCNd64, &kibibytes) != 1)
-		return 0;
-	return kibibytes * 1024;
+	line = strstr(text, MEMORY_LINE);
+	return line ? (int64_t)strtoll(line + strlen(MEMORY_LINE), NULL, 10) * 1024 : 0;
 }
 
 /* proc(5), first line of /proc/stat: user nice system idle iowait irq softirq steal, in ticks. */

@@ -125,7 +125,7 @@ int dir_open_owned(const char *path, mode_t mode, uid_t uid, gid_t gid, struct b
 
 int file_read_fd(int fd, size_t max, char **ret_data, size_t *ret_length)
 {
-	cleanup_buf struct buf buf;
+	cleanup_buf struct buf buf = { .data = NULL };
 	char chunk[READ_CHUNK];
 
 	buf_init(&buf, max);

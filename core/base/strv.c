@@ -20,6 +20,8 @@ size_t strv_length(char *const *vector)
 
 void strv_free(char **vector)
 {
+	char **item;
+
 	STRV_FOREACH(item, vector)
 		free(*item);
 	free(vector);

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define STRV_FOREACH(item, vector) for (char **item = (vector); item && *item; item++)
+/* `item` is a char ** of the caller. */
+#define STRV_FOREACH(item, vector) for ((item) = (vector); (item) && *(item); (item)++)
 
 size_t strv_length(char *const *vector);
 void strv_free(char **vector); /* takes NULL */

@@ -151,6 +151,7 @@ static void check_runtimes(const struct doctor *doctor, struct check_result *res
 	const struct config *config = &doctor->config;
 	size_t used = 0;
 	char names[128] = "";
+	char **name;
 
 	STRV_FOREACH(name, config->runtimes.enabled) {
 		if (!check_runtime(doctor, *name, result))

@@ -103,14 +103,14 @@ json_t *fleet_instances(struct bus *bus, const char *app)
 
 	bus_each(bus, TOPIC_APP_STATUS, visit_status, &collection);
 	bus_each(bus, TOPIC_NODE_REPORTED, visit_report, &collection);
-	sorted = calloc(json_object_size(found) + 1, sizeof(*sorted));
+	sorted = calloc(json_object_size(found) + 1, sizeof(json_t *));
 	if (!sorted || !array) {
 		json_decref(array);
 		return NULL;
 	}
 	json_object_foreach(found, id, instance)
 		sorted[used++] = instance;
-	qsort(sorted, used, sizeof(*sorted), compare_ids);
+	qsort(sorted, used, sizeof(json_t *), compare_ids);
 	for (size_t i = 0; i < used; i++)
 		(void)json_array_append(array, sorted[i]); /* out of memory leaves it out of a listing */
 	return array;

@@ -127,7 +127,7 @@ static int list(const struct cli *cli, const struct config *config)
 
 struct use {
 	int store_fd;
-	const char *digest;      /* of the image that shall go */
+	char digest[IMAGE_DIGEST_SIZE]; /* of the image that shall go */
 	char **layers;           /* that containers of this node need, whatever their images are called now */
 	char user[NAME_MAX + 1]; /* an instance that runs `digest`, "" without */
 };
@@ -137,6 +137,7 @@ static int note_layers(struct use *use, const char *digest, struct baton_error *
 	char ref[sizeof(((struct record *)NULL)->image_digest) + sizeof("any@")];
 	struct image image;
 	int r;
+	char **layer;
 
 	(void)snprintf(ref, sizeof(ref), "any@%s", digest);
 	r = image_lookup(use->store_fd, ref, &image, err);
@@ -198,7 +199,7 @@ static int find_use(const struct config *config, const char *ref, struct use *us
 
 	if (r < 0)
 		return r;
-	use->digest = image.digest;
+	memcpy(use->digest, image.digest, sizeof(use->digest));
 	r = note_containers(config, use, err);
 	image_release(&image);
 	return r;
@@ -223,7 +224,7 @@ static int removal(const struct cli *cli, const struct config *config)
 	const char *ref = cli->operands[1];
 	struct baton_error err;
 	cleanup_close int store = -1;
-	struct use use = { .digest = NULL };
+	struct use use = { .layers = NULL };
 	uint64_t freed = 0;
 	int r;
 

@@ -81,6 +81,7 @@ static int read_env_files(const struct manifest_source *source, const char *dire
 	cleanup_free char *own = NULL;
 	struct stat status;
 	int r = 0;
+	char **path;
 
 	STRV_FOREACH(path, source->env_files) {
 		if (r == 0)

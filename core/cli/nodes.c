@@ -47,8 +47,8 @@ static void add_row(struct table *table, const json_t *node)
 	const json_t *info = json_object_get(node, "info");
 	int64_t memory = json_get_int(info, "memory", 0);
 	int64_t cpu = json_get_int(info, "cpu", 0);
-	cleanup_buf struct buf runtimes;
-	cleanup_buf struct buf labels;
+	cleanup_buf struct buf runtimes = { .data = NULL };
+	cleanup_buf struct buf labels = { .data = NULL };
 	char cpu_text[32];
 	char memory_text[32];
 	char count[32];

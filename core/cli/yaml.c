@@ -364,18 +364,26 @@ static json_t *read_value(struct reader *reader)
 
 /* ---- the document ---- */
 
+/* Leaves the last of `count` events in the reader. */
+static bool skip(struct reader *reader, size_t count)
+{
+	while (count > 0 && next(reader))
+		count--;
+	return count == 0;
+}
+
 static json_t *read_stream(struct reader *reader)
 {
 	cleanup_json json_t *value = NULL;
 
-	if (!next(reader) || !next(reader)) /* begin of the stream, begin of the document */
+	if (!skip(reader, 2)) /* begin of the stream, begin of the document */
 		return NULL;
 	if (reader->event.type == YAML_STREAM_END_EVENT)
 		return json_null();
 	if (!next(reader))
 		return NULL;
 	value = read_value(reader);
-	if (!value || !next(reader) || !next(reader)) /* end of the document, end of the stream */
+	if (!value || !skip(reader, 2)) /* end of the document, end of the stream */
 		return NULL;
 	if (reader->event.type != YAML_STREAM_END_EVENT)
 		return fail(reader, "a second document begins here; a file holds one", "");

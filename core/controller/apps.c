@@ -55,7 +55,9 @@ struct app_entry *apps_take(struct controller *controller, const char *name)
 
 void apps_mark_unplaced(struct controller *controller)
 {
-	TABLE_FOREACH(struct app_entry, app, &controller->apps)
+	struct app_entry *app;
+
+	TABLE_FOREACH(app, &controller->apps)
 		app->plan = app->plan || app->unplaced;
 }
 
@@ -271,9 +273,11 @@ void apps_message(
 
 void apps_connected(struct controller *controller)
 {
+	struct app_entry *app;
+
 	strv_free(steal_ptr(controller->stale_statuses));
 	strv_free(steal_ptr(controller->refused));
-	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+	TABLE_FOREACH(app, &controller->apps) {
 		for (size_t i = 0; i < app->n_kept; i++)
 			app->kept[i].retained = false;
 		app->has_pending = false;
@@ -342,7 +346,10 @@ static void sync_app(struct controller *controller, struct app_entry *app)
 
 void apps_synced(struct controller *controller)
 {
-	TABLE_FOREACH(struct app_entry, app, &controller->apps)
+	struct app_entry *app;
+	char **name;
+
+	TABLE_FOREACH(app, &controller->apps)
 		sync_app(controller, app);
 	STRV_FOREACH(name, controller->stale_statuses) {
 		if (!apps_find(controller, *name) && !strv_contains(controller->refused, *name))
@@ -376,7 +383,9 @@ static void find_in_force(struct controller *controller, struct app_entry *app)
 
 void apps_adopted(struct controller *controller)
 {
-	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+	struct app_entry *app;
+
+	TABLE_FOREACH(app, &controller->apps) {
 		if (app->has_document && !app->revision)
 			find_in_force(controller, app);
 		revisions_drop_replayed(app);
@@ -385,9 +394,11 @@ void apps_adopted(struct controller *controller)
 
 bool app_is_gone(struct controller *controller, struct app_entry *app)
 {
+	struct fleet_node *node;
+
 	if (app->has_document || app->n_placements > 0)
 		return false;
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	TABLE_FOREACH(node, &controller->nodes) {
 		size_t count;
 		const struct report_instance *instances = fleet_reported_of(node, app->name, &count);
 

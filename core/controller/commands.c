@@ -106,7 +106,7 @@ void commands_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message)
 {
 	const struct json_limits limits = { CONFIG_MAX_DOCUMENT_BYTES, CONFIG_MAX_DOCUMENT_DEPTH };
-	cleanup_with(verdict_release) struct verdict verdict;
+	cleanup_with(verdict_release) struct verdict verdict = { .n_errors = 0 };
 	cleanup_json json_t *request = NULL;
 	struct baton_error err = { 0 };
 	char limit[32];

@@ -88,6 +88,8 @@ static int take_term(struct controller *controller)
 
 static void raise_term(struct controller *controller)
 {
+	struct fleet_node *node;
+
 	if (controller->highest_term <= controller->term ||
 	        clock_boot_ms() - controller->term_raised_ms < TERM_PAUSE_MS)
 		return;
@@ -96,7 +98,7 @@ static void raise_term(struct controller *controller)
 	        (long long)controller->highest_term, (long long)controller->term);
 	if (take_term(controller) < 0)
 		return;
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	TABLE_FOREACH(node, &controller->nodes) {
 		node->renew = node->text != NULL;
 		node->changed = node->changed || node->renew;
 	}
@@ -148,11 +150,14 @@ static void show_statuses(struct controller *controller)
 
 static bool journal_is_due(const struct controller *controller)
 {
-	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+	struct app_entry *app;
+	struct fleet_node *node;
+
+	TABLE_FOREACH(app, &controller->apps) {
 		if (app->journal)
 			return true;
 	}
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	TABLE_FOREACH(node, &controller->nodes) {
 		if (node->journal)
 			return true;
 	}
@@ -161,22 +166,25 @@ static bool journal_is_due(const struct controller *controller)
 
 void controller_turn(struct controller *controller)
 {
+	struct app_entry *app;
+	struct fleet_node *node;
+
 	if (!controller->synced)
 		return;
 	raise_term(controller);
 	/* Revisions before the assignments that refer to them: agents then find them at once. */
-	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+	TABLE_FOREACH(app, &controller->apps) {
 		if (!app->plan)
 			continue;
 		rollout_plan(controller, app);
 		revisions_publish(controller, app);
 	}
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	TABLE_FOREACH(node, &controller->nodes) {
 		if (node->changed)
 			assign_publish(controller, node);
 	}
 	show_statuses(controller);
-	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+	TABLE_FOREACH(app, &controller->apps) {
 		if (app->n_kept > CONFIG_REVISIONS_KEPT)
 			revisions_trim(controller, app, CONFIG_REVISIONS_KEPT);
 	}
@@ -203,6 +211,7 @@ static void on_journal_turn(evutil_socket_t fd, short what, void *arg)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct controller *controller = arg;
+	struct app_entry *app;
 
 	(void)fd;
 	(void)what;
@@ -211,7 +220,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	fleet_tick(controller);
 	fleet_forget_empty(controller);
 	tombstones_tick(controller);
-	TABLE_FOREACH(struct app_entry, app, &controller->apps)
+	TABLE_FOREACH(app, &controller->apps)
 		app->plan = app->plan || app->waits;
 	controller_turn(controller);
 }
@@ -287,6 +296,9 @@ static void free_event(struct event *event)
 
 void controller_free(struct controller *controller)
 {
+	struct app_entry *app;
+	struct fleet_node *node;
+
 	if (!controller)
 		return;
 	if (controller->term > 0)
@@ -294,9 +306,9 @@ void controller_free(struct controller *controller)
 	free_event(controller->tick);
 	free_event(controller->status_timer);
 	free_event(controller->journal_turn);
-	TABLE_FOREACH(struct app_entry, app, &controller->apps)
+	TABLE_FOREACH(app, &controller->apps)
 		app_entry_free(app);
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes)
+	TABLE_FOREACH(node, &controller->nodes)
 		fleet_node_free(node);
 	free(controller->apps.items);
 	free(controller->nodes.items);
@@ -316,10 +328,12 @@ char *const *controller_filters(const struct controller *controller)
 
 void controller_connected(struct controller *controller)
 {
+	struct fleet_node *node;
+
 	controller->connected = true;
 	controller->synced = false;
 	controller->broker_watermark = 0;
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes)
+	TABLE_FOREACH(node, &controller->nodes)
 		node->retained_same = false;
 	apps_connected(controller);
 	policies_connected(controller);
@@ -328,7 +342,9 @@ void controller_connected(struct controller *controller)
 /* Placements as the predecessor left them: a restart of the controller changes nothing. */
 static void adopt(struct controller *controller)
 {
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	struct fleet_node *node;
+
+	TABLE_FOREACH(node, &controller->nodes) {
 		if (assign_adopt(controller, node) < 0)
 			log_error("node %s: its assignment can not be taken over", node->name);
 	}
@@ -338,6 +354,8 @@ static void adopt(struct controller *controller)
 void controller_synced(struct controller *controller)
 {
 	bool first = controller->term == 0;
+	struct fleet_node *node;
+	struct app_entry *app;
 
 	if (!controller->connected)
 		return;
@@ -350,11 +368,11 @@ void controller_synced(struct controller *controller)
 	if (first)
 		adopt(controller);
 	policies_synced(controller);
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	TABLE_FOREACH(node, &controller->nodes) {
 		node->heard_ms = clock_boot_ms();
 		node->changed = node->changed || (node->text && !node->retained_same);
 	}
-	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+	TABLE_FOREACH(app, &controller->apps) {
 		app->plan = true;
 		app->show = true;
 		if (!app->status_retained)

@@ -344,8 +344,9 @@ void fleet_message(
 void fleet_tick(struct controller *controller)
 {
 	int64_t now = clock_boot_ms();
+	struct fleet_node *node;
 
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	TABLE_FOREACH(node, &controller->nodes) {
 		if (node->has_presence && node->presence.online && now - node->heard_ms > SILENT_MS)
 			set_silent(controller, node, true);
 	}

@@ -157,12 +157,14 @@ void journal_flush_app(struct controller *controller, struct app_entry *app)
 void journal_flush(struct controller *controller)
 {
 	char name[NAME_MAX];
+	struct app_entry *app;
+	struct fleet_node *node;
 
-	TABLE_FOREACH(struct app_entry, app, &controller->apps) {
+	TABLE_FOREACH(app, &controller->apps) {
 		if (app->journal)
 			journal_flush_app(controller, app);
 	}
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	TABLE_FOREACH(node, &controller->nodes) {
 		if (!node->journal || !node->text)
 			continue;
 		document_file(name, NODE_START, node->name);

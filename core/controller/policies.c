@@ -59,11 +59,14 @@ static void published_free(struct published *entry)
 
 void policies_free(struct policies *policies)
 {
+	struct published *entry;
+	struct builtin *builtin;
+
 	if (!policies)
 		return;
-	TABLE_FOREACH(struct published, entry, &policies->published)
+	TABLE_FOREACH(entry, &policies->published)
 		published_free(entry);
-	TABLE_FOREACH(struct builtin, builtin, &policies->builtins) {
+	TABLE_FOREACH(builtin, &policies->builtins) {
 		policy_free(builtin->policy);
 		free(builtin);
 	}
@@ -251,7 +254,9 @@ void policies_message(
 
 void policies_connected(struct controller *controller)
 {
-	TABLE_FOREACH(struct published, entry, &controller->policies->published)
+	struct published *entry;
+
+	TABLE_FOREACH(entry, &controller->policies->published)
 		entry->seen = false;
 	strv_free(steal_ptr(controller->policies->stale));
 }
@@ -259,6 +264,7 @@ void policies_connected(struct controller *controller)
 void policies_synced(struct controller *controller)
 {
 	struct policies *policies = controller->policies;
+	char **name;
 
 	for (size_t i = policies->published.count; i-- > 0;) {
 		struct published *entry = policies->published.items[i];

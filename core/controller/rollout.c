@@ -222,8 +222,9 @@ static void move(const struct service_plan *plan, struct placement *placement, c
 	const struct assignment_ref old = placement->ref;
 	struct fleet_node *old_node = placement->node;
 	char reason[REASON_SIZE];
+	struct fleet_node *node;
 
-	TABLE_FOREACH(struct fleet_node, node, &plan->controller->nodes) {
+	TABLE_FOREACH(node, &plan->controller->nodes) {
 		if (!schedule_fits(node, plan->service, NULL, reason))
 			continue;
 		placement_remove(plan->app, index_of(plan->app, placement));

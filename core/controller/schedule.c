@@ -104,6 +104,7 @@ static int score_node(const struct schedule *schedule, const struct fleet_node *
 static const char *missing_controller(const struct fleet_node *node, const char *name)
 {
 	size_t length = strlen(name);
+	char **sentence;
 
 	STRV_FOREACH(sentence, node->info.missing) {
 		if (strncmp(*sentence, name, length) == 0 && strchr(": ", (*sentence)[length]))
@@ -182,7 +183,9 @@ bool schedule_fits(const struct fleet_node *node, const struct service *service,
 
 static void count_instances(const struct table *nodes, const struct app_entry *app, const char *service)
 {
-	TABLE_FOREACH(struct fleet_node, node, nodes)
+	struct fleet_node *node;
+
+	TABLE_FOREACH(node, nodes)
 		node->of_service = 0;
 	for (size_t i = 0; i < app->n_placements; i++) {
 		if (strcmp(app->placements[i]->ref.service, service) == 0)
@@ -193,8 +196,9 @@ static void count_instances(const struct table *nodes, const struct app_entry *a
 static int score_all(struct schedule *schedule, const struct table *nodes, struct baton_error *err)
 {
 	char reason[REASON_SIZE];
+	struct fleet_node *node;
 
-	TABLE_FOREACH(struct fleet_node, node, nodes) {
+	TABLE_FOREACH(node, nodes) {
 		double score;
 		int r;
 
@@ -287,12 +291,13 @@ void schedule_explain(const struct table *nodes, const struct service *service, 
 	size_t explained = 0;
 	size_t used = 0;
 	char reason[REASON_SIZE];
+	struct fleet_node *node;
 
 	if (nodes->count == 0) {
 		(void)snprintf(text, REASON_SIZE, "no node is known");
 		return;
 	}
-	TABLE_FOREACH(struct fleet_node, node, nodes) {
+	TABLE_FOREACH(node, nodes) {
 		int length;
 
 		if (explained == EXPLAINED_NODES)

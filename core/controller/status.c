@@ -191,7 +191,9 @@ static json_t *add_service(struct summary *summary, const struct app_entry *app,
 /* Instances that are on their way out: reported, but no longer assigned. */
 static void add_leaving(struct summary *summary, struct controller *controller, const struct app_entry *app)
 {
-	TABLE_FOREACH(struct fleet_node, node, &controller->nodes) {
+	struct fleet_node *node;
+
+	TABLE_FOREACH(node, &controller->nodes) {
 		size_t count;
 		const struct report_instance *instances = fleet_reported_of(node, app->name, &count);
 

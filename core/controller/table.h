@@ -18,10 +18,9 @@ void *table_find(const struct table *table, const char *name); /* NULL without *
 int table_add(struct table *table, void *item);
 void table_remove(struct table *table, const char *name); /* frees nothing of the item */
 
-/* break and continue work; the body must not add or remove items. */
-#define TABLE_FOREACH(type, item, table)                                                                     \
-	for (size_t item##_i = 0, item##_on = 1; item##_on && item##_i < (table)->count;                     \
-	        item##_on = !item##_on, item##_i++)                                                          \
-		for (type *item = (table)->items[item##_i]; item##_on; item##_on = !item##_on)
+/* `item` is a pointer of the caller, of the type of the items. The body must not add or remove items. */
+#define TABLE_FOREACH(item, table)                                                                           \
+	for (size_t item##_i = 0; item##_i < (table)->count && ((item) = (table)->items[item##_i]);          \
+	        item##_i++)
 
 #endif

@@ -2,6 +2,7 @@
 #include "core/image/import.h"
 
 #include <dirent.h>
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -278,6 +279,7 @@ static int store_layers(struct import *import, struct baton_error *err)
 	char **layers = import->image.layers;
 	bool any = false;
 
+	assert(layers); /* image_record_from_json sees to it */
 	import->image.size = 0;
 	for (size_t i = 0; layers[i]; i++) {
 		int r = seen_before(layers, i) ? 0 : take_layer(import, layers[i], &fresh[i], err);

@@ -64,6 +64,9 @@ static int note_ref(struct collection *collection, int dir_fd, const char *name,
 
 static int note_layers(struct collection *collection, struct baton_error *err)
 {
+	char **digest;
+	char **layer;
+
 	STRV_FOREACH(digest, collection->digests) {
 		struct image image;
 		int r = store_record_read(collection->store_fd, *digest, &image, err);

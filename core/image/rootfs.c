@@ -211,7 +211,7 @@ static int writable_text(const struct stack *stack, struct buf *text)
 static int mount_by_text(const struct stack *stack, const char *target)
 {
 	unsigned long flags = MS_NODEV | (stack->upper_fd < 0 ? MS_RDONLY : 0UL);
-	cleanup_buf struct buf text;
+	cleanup_buf struct buf text = { .data = NULL };
 	int r = 0;
 
 	buf_init(&text, OPTIONS_MAX);

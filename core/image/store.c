@@ -159,7 +159,7 @@ static int compare_entries(const void *a, const void *b)
  */
 static bool read_entry(int store_fd, int refs_fd, const char *name, struct image_entry *entry)
 {
-	struct image image;
+	struct image image = { .size = 0 };
 
 	*entry = (struct image_entry){ 0 };
 	if (name[0] == '.' || store_ref_decode(name, entry->ref) < 0)

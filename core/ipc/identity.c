@@ -16,7 +16,7 @@
 
 int identity_hash(const struct container_spec *spec, char hash[static INSTANCE_HASH_LENGTH + 1])
 {
-	cleanup_buf struct buf encoded;
+	cleanup_buf struct buf encoded = { .data = NULL };
 	char hex[DIGEST_HEX_SIZE];
 	int r;
 

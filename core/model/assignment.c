@@ -49,7 +49,7 @@ static int check_id(const struct assignment_ref *ref, struct baton_error *err)
 int assignment_ref_decode(const json_t *object, struct assignment_ref *ret_ref, struct baton_error *err)
 {
 	struct assignment_ref ref = { .slot = 0 };
-	int64_t slot;
+	int64_t slot = 0;
 	int r;
 
 	if (!json_is_object(object))
@@ -105,7 +105,7 @@ static int decode_refs(json_t *array, struct assignment *assignment, struct bato
 int assignment_decode(const json_t *document, struct assignment *ret_assignment, struct baton_error *err)
 {
 	cleanup_with(assignment_release) struct assignment assignment = { 0 };
-	json_t *array;
+	json_t *array = NULL;
 	int r;
 
 	if (!json_is_object(document))

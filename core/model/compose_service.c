@@ -100,6 +100,7 @@ static void finish_network(
         struct decoder *decoder, const struct place *place, const struct service_draft *draft)
 {
 	const struct container_spec *spec = &draft->service.container;
+	char **sysctl;
 
 	if (!draft->has_network)
 		compose_warning(decoder, place, "no network yet: isolated with a loopback");

@@ -254,7 +254,7 @@ static const char *take_word(const char *text, struct buf *word, int *error)
 int value_words(const char *text, size_t max_words, char ***ret_words)
 {
 	cleanup_strv char **words = NULL;
-	cleanup_buf struct buf word;
+	cleanup_buf struct buf word = { .data = NULL };
 	size_t count = 0;
 
 	buf_init(&word, WORD_MAX);

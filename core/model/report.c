@@ -218,7 +218,7 @@ static int decode_instances(json_t *array, struct report *report, struct baton_e
 int report_decode(const json_t *document, struct report *ret_report, struct baton_error *err)
 {
 	cleanup_with(report_release) struct report report = { .term = 0 };
-	json_t *array;
+	json_t *array = NULL;
 	int r;
 
 	if (!json_is_object(document))

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define TOPIC_VARIABLES 2 /* no pattern has more */
+
 static const struct topic_row table[TOPIC_KINDS] = {
 	{ TOPIC_APP_DESIRED, "apps/{app}/desired", true, "operator",
 	        "The manifest: one Compose document in JSON. An empty payload removes the application." },
@@ -84,7 +86,7 @@ static void put(struct writer *writer, const char *text, size_t length)
 
 /* values[i] stands for the i-th variable level of the pattern. */
 static int expand(char text[static TOPIC_MAX], const char *prefix, enum topic_kind kind,
-        const char *const values[static 2])
+        const char *const values[static TOPIC_VARIABLES])
 {
 	struct writer writer = { .length = 0 };
 	const char *rest = table[kind].pattern;
@@ -96,10 +98,9 @@ static int expand(char text[static TOPIC_MAX], const char *prefix, enum topic_ki
 
 		put(&writer, "/", 1);
 		if (rest[0] == '{') {
-			const char *value = values[variable++];
-
-			assert(value);
-			put(&writer, value, strlen(value));
+			assert(variable < TOPIC_VARIABLES && values[variable]);
+			put(&writer, values[variable], strlen(values[variable]));
+			variable++;
 		} else {
 			put(&writer, rest, length);
 		}
@@ -116,7 +117,7 @@ static int expand(char text[static TOPIC_MAX], const char *prefix, enum topic_ki
 int topic_format(char text[static TOPIC_MAX], const char *prefix, enum topic_kind kind, const char *first,
         const char *second)
 {
-	const char *const values[2] = { first, second };
+	const char *const values[TOPIC_VARIABLES] = { first, second };
 
 	return expand(text, prefix, kind, values);
 }
@@ -129,7 +130,7 @@ int topic_filter(char text[static TOPIC_MAX], const char *prefix, enum topic_kin
 /* Compares level by level; a variable level takes any text that is not empty and fits. */
 static bool match(const char *pattern, const char *text, struct topic *topic)
 {
-	char *const levels[2] = { topic->first, topic->second };
+	char *const levels[TOPIC_VARIABLES] = { topic->first, topic->second };
 	size_t variable = 0;
 
 	for (;;) {
@@ -139,6 +140,7 @@ static bool match(const char *pattern, const char *text, struct topic *topic)
 		if (pattern[0] == '{') {
 			if (length == 0 || length >= sizeof(topic->first))
 				return false;
+			assert(variable < TOPIC_VARIABLES);
 			memcpy(levels[variable], text, length);
 			levels[variable++][length] = '\0';
 		} else if (length != pattern_length || memcmp(pattern, text, length) != 0) {

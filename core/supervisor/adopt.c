@@ -113,6 +113,7 @@ static void adopt_one(struct supervisor *supervisor, const char *id)
 static void kill_strays(struct supervisor *supervisor)
 {
 	cleanup_strv char **names = NULL;
+	char **name;
 
 	if (cgroup_list(supervisor->cgroups, &names) < 0)
 		return;

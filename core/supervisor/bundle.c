@@ -111,6 +111,7 @@ static size_t name_length(const char *assignment)
 static int environment_set(char ***environment, const char *assignment)
 {
 	size_t length = name_length(assignment);
+	char **item;
 
 	STRV_FOREACH(item, *environment) {
 		if (name_length(*item) == length && strncmp(*item, assignment, length) == 0) {
@@ -131,6 +132,7 @@ int bundle_environment(const struct bundle *bundle, char ***ret_environment)
 	cleanup_strv char **environment = NULL;
 	char **const sources[] = { bundle->image->environment, bundle->spec->environment };
 	int r = strv_append(&environment, DEFAULT_PATH);
+	char **item;
 
 	if (r == 0)
 		r = strv_appendf(&environment, "HOSTNAME=%s", bundle->hostname);
@@ -217,6 +219,7 @@ static int make_args(const struct bundle *bundle, char ***ret_args)
 	char **command = spec->has_command || spec->has_entrypoint ? spec->command : bundle->image->command;
 	cleanup_strv char **args = NULL;
 	int r = 0;
+	char **item;
 
 	if (strv_length(entrypoint) + strv_length(command) == 0)
 		return -ENOEXEC;

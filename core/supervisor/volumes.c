@@ -232,8 +232,10 @@ int volumes_make(const struct volumes_place *place, const struct container_spec 
 
 	volumes.mounts = calloc(spec->n_mounts + 1, sizeof(*volumes.mounts));
 	volumes.sources = calloc(spec->n_mounts + 1, sizeof(*volumes.sources));
-	if (!volumes.mounts || !volumes.sources)
-		r = error_set(err, ENOMEM, "out of memory");
+	if (!volumes.mounts || !volumes.sources) {
+		volumes_release(&volumes);
+		return error_set(err, ENOMEM, "out of memory");
+	}
 	for (size_t i = 0; r == 0 && i < spec->n_mounts; i++) {
 		r = make_source(place, spec, i, &volumes.sources[i], err);
 		volumes.mounts[i] =

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/unpack/documents.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -75,7 +76,7 @@ static void add_choice(struct buf *buf, const char *text)
 
 static int no_platform(const json_t *manifests, const char *machine, struct baton_error *err)
 {
-	cleanup_buf struct buf choices;
+	cleanup_buf struct buf choices = { .data = NULL };
 	const json_t *entry;
 	size_t i;
 
@@ -95,7 +96,7 @@ static int no_platform(const json_t *manifests, const char *machine, struct bato
 
 static int ambiguous(const json_t *manifests, struct baton_error *err)
 {
-	cleanup_buf struct buf choices;
+	cleanup_buf struct buf choices = { .data = NULL };
 	const json_t *entry;
 	size_t i;
 
@@ -233,6 +234,22 @@ static int allocate_layers(struct manifest *manifest, size_t count, struct baton
 	return 0;
 }
 
+static int read_layer(const json_t *layer, struct manifest_layer *own, struct baton_error *err)
+{
+	struct descriptor descriptor = { .size = 0 };
+	int r = check_layer_type(layer, err);
+
+	if (r == 0)
+		r = read_descriptor(layer, &descriptor, err);
+	if (r == 0 && blob_path(descriptor.hex, &own->path) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
+	if (r < 0)
+		return r;
+	memcpy(own->blob_hex, descriptor.hex, sizeof(own->blob_hex));
+	own->blob_size = descriptor.size;
+	return 0;
+}
+
 static int fill_manifest(const json_t *document, struct manifest *manifest, struct baton_error *err)
 {
 	const json_t *layers = json_object_get(document, "layers");
@@ -245,19 +262,11 @@ static int fill_manifest(const json_t *document, struct manifest *manifest, stru
 		r = error_set(err, ENOMEM, "out of memory");
 	if (r == 0)
 		r = allocate_layers(manifest, json_array_size(layers), err);
-	for (size_t i = 0; r == 0 && i < manifest->n_layers; i++) {
-		const json_t *layer = json_array_get(layers, i);
-		struct manifest_layer *own = &manifest->layers[i];
-		struct descriptor descriptor = { .size = 0 };
-
-		r = check_layer_type(layer, err);
-		if (r == 0)
-			r = read_descriptor(layer, &descriptor, err);
-		if (r == 0 && blob_path(descriptor.hex, &own->path) < 0)
-			r = error_set(err, ENOMEM, "out of memory");
-		memcpy(own->blob_hex, descriptor.hex, sizeof(own->blob_hex));
-		own->blob_size = descriptor.size;
-	}
+	if (r < 0)
+		return r;
+	assert(manifest->layers);
+	for (size_t i = 0; r == 0 && i < manifest->n_layers; i++)
+		r = read_layer(json_array_get(layers, i), &manifest->layers[i], err);
 	return r;
 }
 
@@ -291,7 +300,7 @@ static const char *find_tag(const json_t *image, const char *wanted)
 
 static int ambiguous_tags(const json_t *document, struct baton_error *err)
 {
-	cleanup_buf struct buf choices;
+	cleanup_buf struct buf choices = { .data = NULL };
 	const json_t *image;
 	size_t i;
 

@@ -209,7 +209,8 @@ static int math_random(lua_State *lua)
 	uint64_t span = (uint64_t)high - (uint64_t)low + 1;
 
 	/* Modulo bias is below 2^-32 for every span a policy has a use for. */
-	lua_pushinteger(lua, (lua_Integer)((uint64_t)low + (span == 0 ? random : random % span)));
+	random = (uint64_t)low + (span == 0 ? random : random % span);
+	lua_pushinteger(lua, (lua_Integer)random);
 	return 1;
 }
 

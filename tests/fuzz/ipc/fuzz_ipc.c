@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	cleanup_buf struct buf again;
+	cleanup_buf struct buf again = { .data = NULL };
 	struct ipc_message message;
 	struct baton_error err;
 

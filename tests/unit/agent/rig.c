@@ -63,6 +63,7 @@ static int on_unsubscribe(void *arg, const char *filter)
 	struct rig *rig = arg;
 	char **left = NULL;
 	bool found = false;
+	char **item;
 
 	STRV_FOREACH(item, rig->subscribed) {
 		if (strcmp(*item, filter) == 0)

@@ -20,7 +20,7 @@
 
 static void test_grows_to_its_maximum_and_no_further(void **state)
 {
-	cleanup_buf struct buf buf;
+	cleanup_buf struct buf buf = { .data = NULL };
 
 	(void)state;
 	buf_init(&buf, 1000);
@@ -35,7 +35,7 @@ static void test_grows_to_its_maximum_and_no_further(void **state)
 
 static void test_consume_and_steal(void **state)
 {
-	cleanup_buf struct buf buf;
+	cleanup_buf struct buf buf = { .data = NULL };
 	cleanup_free char *data = NULL;
 
 	(void)state;

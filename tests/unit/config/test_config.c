@@ -284,7 +284,7 @@ static void test_many_items(void **state)
 {
 	(void)state;
 	for (unsigned count = 64; count <= 65; count++) {
-		cleanup_buf struct buf text;
+		cleanup_buf struct buf text = { .data = NULL };
 		struct config config;
 		struct baton_error err = { 0 };
 		int r;

@@ -72,7 +72,9 @@ static void add_nodes(struct table *nodes, size_t count)
 
 static void free_nodes(struct table *nodes)
 {
-	TABLE_FOREACH(struct fleet_node, node, nodes)
+	struct fleet_node *node;
+
+	TABLE_FOREACH(node, nodes)
 		fleet_node_free(node);
 	free(nodes->items);
 }
@@ -126,6 +128,7 @@ static void thousand_replicas_on_thousand_nodes(void **state)
 	struct service service = make_service();
 	struct table nodes;
 	int64_t start;
+	struct fleet_node *node;
 
 	(void)state;
 	add_nodes(&nodes, NODES);
@@ -135,7 +138,7 @@ static void thousand_replicas_on_thousand_nodes(void **state)
 	        (double)(clock_boot_ns() - start) / 1e6, counter.scores);
 	assert_int_equal(counter.scores, NODES + REPLICAS - 1);
 	assert_int_equal(counter.filters, NODES + REPLICAS - 1);
-	TABLE_FOREACH(struct fleet_node, node, &nodes)
+	TABLE_FOREACH(node, &nodes)
 		assert_int_equal(node->n_placements, 1);
 	app_entry_free(app);
 	free_nodes(&nodes);

@@ -93,7 +93,7 @@ static void turn(struct fixture *fixture)
 
 static void peer_sends(const struct fixture *fixture, const struct ipc_message *message)
 {
-	cleanup_buf struct buf out;
+	cleanup_buf struct buf out = { .data = NULL };
 
 	buf_init(&out, CONFIG_IPC_MESSAGE_MAX);
 	assert_int_equal(ipc_message_encode(message, &out), 0);
@@ -121,7 +121,7 @@ static void test_largest(void **state)
 		.state = 1,
 		.has_spec = true,
 		.spec = sample_spec() };
-	cleanup_buf struct buf out;
+	cleanup_buf struct buf out = { .data = NULL };
 	cleanup_free char *received = malloc(CONFIG_IPC_MESSAGE_MAX + 1);
 	size_t left;
 
@@ -212,7 +212,7 @@ static void test_queue_bytes(void **state)
 	struct ipc_message message = {
 		.type = IPC_START, .sequence = 1, .has_spec = true, .spec = sample_spec()
 	};
-	cleanup_buf struct buf out;
+	cleanup_buf struct buf out = { .data = NULL };
 	char item[CONFIG_MAX_STRING_BYTES + 1];
 	size_t bytes = 0;
 	int r;
@@ -319,7 +319,7 @@ static unsigned count_fds(void)
 static void test_descriptors(void **state)
 {
 	struct fixture *fixture = *state;
-	cleanup_buf struct buf out;
+	cleanup_buf struct buf out = { .data = NULL };
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(3 * sizeof(int))];

@@ -22,8 +22,8 @@
 
 static void assert_round_trip(const struct ipc_message *message, struct ipc_message *ret_copy)
 {
-	cleanup_buf struct buf first;
-	cleanup_buf struct buf second;
+	cleanup_buf struct buf first = { .data = NULL };
+	cleanup_buf struct buf second = { .data = NULL };
 	struct baton_error err = { 0 };
 
 	buf_init(&first, BUFFER_MAX);
@@ -338,7 +338,7 @@ static void test_limits(void **state)
 	(void)state;
 	for (size_t i = 0; i < array_size(limit_table); i++) {
 		for (size_t over = 0; over <= 1; over++) {
-			cleanup_buf struct buf out;
+			cleanup_buf struct buf out = { .data = NULL };
 			struct ipc_message message = start_message();
 			struct ipc_message copy;
 
@@ -360,7 +360,7 @@ static void test_limits(void **state)
  */
 static void test_message_limit(void **state)
 {
-	cleanup_buf struct buf out;
+	cleanup_buf struct buf out = { .data = NULL };
 	struct ipc_message start = start_message();
 	struct ipc_message copy;
 
@@ -394,7 +394,7 @@ static void test_message_limit(void **state)
 
 static void test_encoder_refuses(void **state)
 {
-	cleanup_buf struct buf out;
+	cleanup_buf struct buf out = { .data = NULL };
 	char id[] = "a.b.1.c";
 	char escape[] = "..";
 	char slash[] = "a/b";

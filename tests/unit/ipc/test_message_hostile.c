@@ -113,7 +113,7 @@ static void test_hostile(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < array_size(hostile_table); i++) {
-		cleanup_buf struct buf out;
+		cleanup_buf struct buf out = { .data = NULL };
 		struct ipc_message message = { .type = 12345 };
 		struct baton_error err = { 0 };
 
@@ -149,8 +149,8 @@ static void test_sizes(void **state)
  */
 static void test_flipped_bytes(void **state)
 {
-	cleanup_buf struct buf out;
-	cleanup_buf struct buf again;
+	cleanup_buf struct buf out = { .data = NULL };
+	cleanup_buf struct buf again = { .data = NULL };
 	struct ipc_message message = {
 		.type = IPC_START, .sequence = 7, .generation = 1, .has_spec = true, .spec = sample_spec()
 	};
