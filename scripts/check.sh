@@ -68,10 +68,12 @@ cppcheck_all() {
 	# memleak and its kin do not understand cleanup attributes (STYLE, "known tool facts"); LeakSanitizer owns leaks.
 	# uninitvar does not follow the macros of sys/queue.h, internalAstError is a statement expression: the
 	# compilers and the sanitizers own both. readdirCalled is for programs with threads.
+	# Macros of headers that it does not read are in cppcheck.cfg.
 	cppcheck -j 2 --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr -I. -Iplugins/include \
 		-Ibuild/host/generated --suppress=missingIncludeSystem --suppress=memleak --suppress=resourceLeak \
 		--suppress=nullPointerRedundantCheck --suppress=uninitvar --suppress=legacyUninitvar \
-		--suppress=internalAstError --suppress=readdirCalled --library=posix --library=gnu -D__x86_64__ -D__GNUC__ --std=c11 \
+		--suppress=internalAstError --suppress=readdirCalled --library=posix --library=gnu \
+		--library=scripts/cppcheck.cfg -D__x86_64__ -D__GNUC__ --std=c11 \
 		core broker lua plugins
 }
 
