@@ -80,6 +80,8 @@ static struct plugin *find_plugin(const struct supervisor *supervisor, const cha
 
 static int check_capabilities(const struct container_spec *spec, struct baton_error *err)
 {
+	char **name;
+
 	STRV_FOREACH(name, spec->cap_add) {
 		if (!bundle_capability_is_default(*name))
 			return error_set(err, EPERM,
@@ -388,6 +390,8 @@ static void on_started(void *arg, const struct baton_runtime_error *error)
 	struct container *container = arg;
 	struct baton_error err;
 
+	if (container->supervisor->closing)
+		return;
 	container->busy = false;
 	if (error) {
 		(void)plugin_error(error, &err);
@@ -411,6 +415,8 @@ static void on_created(void *arg, const struct baton_runtime_error *error, int32
 	struct baton_error err;
 	int r;
 
+	if (container->supervisor->closing)
+		return;
 	container->busy = false;
 	if (error) {
 		(void)plugin_error(error, &err);

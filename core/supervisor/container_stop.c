@@ -76,6 +76,8 @@ static void on_signalled(void *arg, const struct baton_runtime_error *error)
 {
 	struct container *container = arg;
 
+	if (container->supervisor->closing)
+		return;
 	container->busy = false;
 	if (error && error->code != ESRCH)
 		log_warning("%s: %.*s", container_id(container), (int)sizeof(error->message), error->message);
@@ -187,6 +189,8 @@ static void on_deleted(void *arg, const struct baton_runtime_error *error)
 {
 	struct container *container = arg;
 
+	if (container->supervisor->closing)
+		return;
 	container->busy = false;
 	if (error && error->code != ENOENT)
 		log_warning("%s: delete: %.*s", container_id(container), (int)sizeof(error->message),

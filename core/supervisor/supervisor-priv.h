@@ -29,6 +29,7 @@ struct supervisor {
 	size_t n_making;              /* containers between the request and the running program */
 	struct event *images_changed;
 	int images_inotify;
+	bool closing; /* plugins call back what they cancel; nobody acts on it any more */
 	int (*broker_save)(void *arg);
 	void *broker_save_arg;
 	json_t *seccomp; /* the default profile, shared by every bundle */

@@ -271,8 +271,9 @@ static int load_plugins(struct supervisor *supervisor, struct baton_error *err)
 		.crun_path = config->runtimes.crun_path,
 	};
 	size_t loaded = 0;
+	char **name;
 
-	supervisor->plugins = calloc(strv_length(config->runtimes.enabled) + 1, sizeof(*supervisor->plugins));
+	supervisor->plugins = calloc(strv_length(config->runtimes.enabled) + 1, sizeof(struct plugin *));
 	if (!supervisor->plugins)
 		return error_set(err, ENOMEM, "out of memory");
 	STRV_FOREACH(name, config->runtimes.enabled) {
@@ -353,10 +354,12 @@ void supervisor_free(struct supervisor *supervisor)
 
 	if (!supervisor)
 		return;
-	while (supervisor->containers)
-		container_free(supervisor->containers);
+	/* Plugins first: the verbs that they cancel call back with a container. */
+	supervisor->closing = true;
 	for (struct plugin **plugin = supervisor->plugins; plugin && *plugin; plugin++)
 		plugin_free(*plugin);
+	while (supervisor->containers)
+		container_free(supervisor->containers);
 	free(supervisor->plugins);
 	if (supervisor->images_changed)
 		event_free(supervisor->images_changed);

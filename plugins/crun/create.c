@@ -77,6 +77,13 @@ void create_remove_files(const struct crun *crun, const char *id)
 	(void)unlinkat(crun->state_fd, name, 0); /* ENOENT: the bundle's own was used */
 }
 
+void create_undo(const struct crun *crun, const char *id)
+{
+	create_remove_files(crun, id);
+	if (container_half_made(crun, id))
+		(void)tree_remove_at(crun->state_fd, id); /* or the next delete does */
+}
+
 static void on_cleaned(void *arg, const struct command_result *result)
 {
 	struct operation *operation = arg;
@@ -206,12 +213,14 @@ int verb_create(void *plugin, const struct baton_create *request, uint32_t deadl
 	const struct baton_create whole = complete(request);
 	struct baton_error err;
 	struct operation *operation = operation_new(plugin, whole.id ? whole.id : "", deadline_ms, arg, &err);
-	int r = operation ? 0 : -err.code;
+	int r;
 
-	if (r == 0) {
-		operation->created = done;
-		r = check(operation, &whole, &err);
+	if (!operation) {
+		*error = runtime_error(&err);
+		return -error->code;
 	}
+	operation->created = done;
+	r = check(operation, &whole, &err);
 	if (r == 0) {
 		r = run(operation, &whole);
 		if (r < 0) {

@@ -76,6 +76,13 @@ int operation_result(struct operation *operation, const char *verb, const struct
 /* Frees the operation and calls back: with operation->err if its code is set, else with success. */
 void operation_finish(struct operation *operation);
 
+/* Ends crun, undoes a create as far as that goes at once, frees the operation and calls back with ECANCELED.
+ */
+void operation_cancel(struct operation *operation);
+
+/* True when crun has no record of the container yet, or never will: it can neither tell nor delete it. */
+bool container_half_made(const struct crun *crun, const char *id);
+
 /* -ENOENT with err unless crun has such a container. */
 int container_exists(const struct crun *crun, const char *id, struct baton_error *err);
 
@@ -84,6 +91,14 @@ int container_ready(const struct crun *crun, const char *id, struct baton_error 
 
 /* True while a create of `id` has not called back; `self` does not count. */
 bool create_pending(const struct crun *crun, const char *id, const struct operation *self);
+
+/*
+ * The two ends of a verb for a container that exists: operation_begin adds its operation, or is NULL with
+ * *error set; operation_begun takes what operation_run returned, and is what the verb returns.
+ */
+struct operation *operation_begin(struct crun *crun, const char *id, uint32_t deadline_ms, void *arg,
+        struct baton_runtime_error *error);
+int operation_begun(struct operation *operation, int r, struct baton_runtime_error *error);
 
 /* Takes over the log pipe of a created container, on success. 0 or -ENOMEM. */
 int created_keep(struct crun *crun, const char *id, int log_fd, struct baton_error *err);
@@ -107,6 +122,9 @@ int config_without_network(const char *bundle, int state_fd, const char *name, s
 /* create.c: removes the files that a create needs besides crun's own, also those of a create that was cut
  * off. */
 void create_remove_files(const struct crun *crun, const char *id);
+
+/* create.c: after the end of the "crun create"; what crun has a record of is left for `delete`. */
+void create_undo(const struct crun *crun, const char *id);
 
 /* ---- the verbs: create.c, start.c, verbs.c ---- */
 

@@ -64,7 +64,7 @@ static void crun_close(void *plugin)
 	struct crun *crun = plugin;
 
 	while (crun->operations)
-		operation_free(crun->operations);
+		operation_cancel(crun->operations);
 	while (crun->created) {
 		int log = created_take(crun, crun->created->id);
 

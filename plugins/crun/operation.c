@@ -151,6 +151,24 @@ void operation_finish(struct operation *operation)
 		done(arg, failure);
 }
 
+void operation_cancel(struct operation *operation)
+{
+	command_free(steal_ptr(operation->command));
+	if (operation->created)
+		create_undo(operation->crun, operation->id);
+	(void)error_set(&operation->err, ECANCELED, "the runtime was closed before container %s was done",
+	        operation->id);
+	operation_finish(operation);
+}
+
+bool container_half_made(const struct crun *crun, const char *id)
+{
+	char path[CRUN_ID_MAX + sizeof("/status")];
+
+	(void)snprintf(path, sizeof(path), "%s/status", id);
+	return faccessat(crun->state_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
 int container_exists(const struct crun *crun, const char *id, struct baton_error *err)
 {
 	if (faccessat(crun->state_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -173,6 +191,28 @@ int container_ready(const struct crun *crun, const char *id, struct baton_error 
 	if (create_pending(crun, id, NULL))
 		return error_set(err, ENOENT, "container %s is still being created", id);
 	return container_exists(crun, id, err);
+}
+
+struct operation *operation_begin(
+        struct crun *crun, const char *id, uint32_t deadline_ms, void *arg, struct baton_runtime_error *error)
+{
+	struct baton_error err;
+	struct operation *operation = operation_new(crun, id, deadline_ms, arg, &err);
+
+	if (operation && container_ready(crun, id, &err) == 0)
+		return operation;
+	*error = runtime_error(&err);
+	operation_free(operation);
+	return NULL;
+}
+
+int operation_begun(struct operation *operation, int r, struct baton_runtime_error *error)
+{
+	if (r == 0)
+		return 0;
+	*error = runtime_error(&operation->err);
+	operation_free(operation);
+	return r;
 }
 
 int created_keep(struct crun *crun, const char *id, int log_fd, struct baton_error *err)

@@ -87,22 +87,10 @@ static void on_started(void *arg, const struct command_result *result)
 int verb_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
         struct baton_runtime_error *error)
 {
-	struct baton_error err;
-	struct operation *operation = operation_new(plugin, id, deadline_ms, arg, &err);
-	int r = operation ? 0 : -err.code;
+	struct operation *operation = operation_begin(plugin, id, deadline_ms, arg, error);
 
-	if (r == 0) {
-		operation->done = done;
-		r = container_ready(operation->crun, id, &err);
-	}
-	if (r == 0) {
-		r = operation_run(operation, "start", NULL, on_started);
-		err = operation->err;
-	}
-	if (r < 0) {
-		*error = runtime_error(&err);
-		operation_free(operation);
+	if (!operation)
 		return -error->code;
-	}
-	return 0;
+	operation->done = done;
+	return operation_begun(operation, operation_run(operation, "start", NULL, on_started), error);
 }

@@ -80,14 +80,6 @@ static void on_deleted(void *arg, const struct command_result *result)
 	operation_finish(operation);
 }
 
-static bool half_made(const struct operation *operation)
-{
-	char path[CRUN_ID_MAX + sizeof("/status")];
-
-	(void)snprintf(path, sizeof(path), "%s/status", operation->id);
-	return faccessat(operation->crun->state_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
-}
-
 /* crun deletes a container that was created and never started, and kills it for that: hence the question. */
 static void on_delete_state(void *arg, const struct command_result *result)
 {
@@ -101,7 +93,7 @@ static void on_delete_state(void *arg, const struct command_result *result)
 	 * neither tell nor delete it, and the id would be in use for ever. What there is of it runs in the
 	 * host's control group.
 	 */
-	if (!result->timed_out && half_made(operation)) {
+	if (!result->timed_out && container_half_made(operation->crun, operation->id)) {
 		command_free(steal_ptr(operation->command));
 		(void)tree_remove_at(operation->crun->state_fd, operation->id); /* or the next delete does */
 		operation_finish(operation);
@@ -117,44 +109,21 @@ static void on_delete_state(void *arg, const struct command_result *result)
 
 /* ---- entry points ---- */
 
-/* Adds the operation of a container that exists, for the callers below to start. */
-static struct operation *begin(
-        struct crun *crun, const char *id, uint32_t deadline_ms, void *arg, struct baton_runtime_error *error)
-{
-	struct baton_error err;
-	struct operation *operation = operation_new(crun, id, deadline_ms, arg, &err);
-
-	if (operation && container_ready(crun, id, &err) == 0)
-		return operation;
-	*error = runtime_error(&err);
-	operation_free(operation);
-	return NULL;
-}
-
-static int started(struct operation *operation, int r, struct baton_runtime_error *error)
-{
-	if (r == 0)
-		return 0;
-	*error = runtime_error(&operation->err);
-	operation_free(operation);
-	return r;
-}
-
 int verb_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_fn done, void *arg,
         struct baton_runtime_error *error)
 {
-	struct operation *operation = begin(plugin, id, deadline_ms, arg, error);
+	struct operation *operation = operation_begin(plugin, id, deadline_ms, arg, error);
 
 	if (!operation)
 		return -error->code;
 	operation->state = done;
-	return started(operation, operation_run(operation, "state", NULL, on_state), error);
+	return operation_begun(operation, operation_run(operation, "state", NULL, on_state), error);
 }
 
 int verb_kill(void *plugin, const struct baton_kill *request, uint32_t deadline_ms, baton_done_fn done,
         void *arg, struct baton_runtime_error *error)
 {
-	struct operation *operation = begin(plugin, request->id, deadline_ms, arg, error);
+	struct operation *operation = operation_begin(plugin, request->id, deadline_ms, arg, error);
 	const char *arguments[] = { NULL, NULL, NULL };
 
 	if (!operation)
@@ -163,7 +132,7 @@ int verb_kill(void *plugin, const struct baton_kill *request, uint32_t deadline_
 	(void)snprintf(operation->signal, sizeof(operation->signal), "%d", request->signal);
 	arguments[0] = operation->id;
 	arguments[1] = operation->signal;
-	return started(operation, operation_run(operation, "kill", arguments, on_killed), error);
+	return operation_begun(operation, operation_run(operation, "kill", arguments, on_killed), error);
 }
 
 int verb_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
@@ -177,7 +146,7 @@ int verb_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_f
 		*error = runtime_error(&err);
 		return -EBUSY;
 	}
-	operation = begin(plugin, id, deadline_ms, arg, error);
+	operation = operation_begin(plugin, id, deadline_ms, arg, error);
 	if (!operation && error->code != ENOENT)
 		return -error->code;
 	/* ENOENT is the answer for a valid id only: a create may have been cut off before crun made
@@ -186,5 +155,5 @@ int verb_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_f
 	if (!operation)
 		return -error->code;
 	operation->done = done;
-	return started(operation, operation_run(operation, "state", NULL, on_delete_state), error);
+	return operation_begun(operation, operation_run(operation, "state", NULL, on_delete_state), error);
 }

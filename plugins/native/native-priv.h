@@ -61,6 +61,9 @@ int native_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_
 struct making *making_find(struct native *native, const char *id);
 void making_free(struct making *making); /* releases; the process is left to itself */
 
+/* As making_free; a create or start that has not called back is undone, and calls back. */
+void making_cancel(struct making *making);
+
 /* Clones the child. 0 with state.pid, pidfd and sync_fd of *making set, or negative errno. */
 int native_clone(struct making *making, const struct baton_create *request, struct baton_error *err);
 
@@ -71,7 +74,9 @@ int native_kill(void *plugin, const struct baton_kill *request, uint32_t deadlin
         void *arg, struct baton_runtime_error *error);
 int native_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
         struct baton_runtime_error *error);
-void answer_free(struct answer *answer);
+
+/* Calls back with the answer; it is gone afterwards. */
+void answer_give(struct answer *answer);
 
 /* Fills the boundary's error record from ours. Returns -code. */
 int native_error(struct baton_runtime_error *to, const struct baton_error *from);

@@ -34,9 +34,9 @@ static void native_close(void *plugin)
 	struct native *native = plugin;
 
 	while (native->making)
-		making_free(native->making);
+		making_cancel(native->making);
 	while (native->answers)
-		answer_free(native->answers);
+		answer_give(native->answers);
 	seccomp_cache_free(native->seccomp);
 	close_fd(&native->state_fd);
 	close_fd(&native->null_fd);

@@ -61,28 +61,25 @@ static void reap(struct making *making)
 		;
 }
 
-/* The last word on a create or a start; `making` is gone afterwards, or waits to be started. */
-static void finish(struct making *making, const struct baton_error *err)
+/* The last word on a create or a start that failed; `making` is gone afterwards. */
+static void fail(struct making *making, const struct baton_error *err)
 {
 	struct baton_runtime_error error;
 	baton_created_fn on_created = making->on_created;
 	baton_done_fn on_started = making->on_started;
 	void *arg = making->arg;
 
-	stop_watching(making);
-	if (err) {
-		(void)native_error(&error, err);
-		if (on_created) {
-			reap(making);
-			(void)state_remove(making->native->state_fd,
-			        making->id); /* ENOENT: it failed before the record */
-		}
-		making_free(making);
+	(void)native_error(&error, err);
+	if (on_created) {
+		reap(making);
+		(void)state_remove(
+		        making->native->state_fd, making->id); /* ENOENT: failed before the record */
 	}
-	if (on_started)
-		on_started(arg, err ? &error : NULL);
-	else if (err)
+	making_free(making);
+	if (on_created)
 		on_created(arg, &error, 0, -1);
+	else if (on_started)
+		on_started(arg, &error);
 }
 
 static void on_deadline(void *arg)
@@ -94,7 +91,23 @@ static void on_deadline(void *arg)
 	        &err, ETIMEDOUT, "%s did not finish in time", making->on_started ? "start" : "create");
 	if (making->on_started)
 		(void)syscall(SYS_pidfd_send_signal, making->pidfd, SIGKILL, NULL, 0); /* the host reaps it */
-	finish(making, &err);
+	fail(making, &err);
+}
+
+void making_cancel(struct making *making)
+{
+	struct baton_error err;
+
+	if (!making->on_created && !making->on_started) {
+		making_free(making);
+		return;
+	}
+	(void)error_set(&err, ECANCELED, "the runtime was closed before %s was finished",
+	        making->on_started ? "start" : "create");
+	/* Or it would run under a record that says that it waits for its start; the host reaps it. */
+	if (making->on_started)
+		(void)syscall(SYS_pidfd_send_signal, making->pidfd, SIGKILL, NULL, 0);
+	fail(making, &err);
 }
 
 static void created(struct making *making)
@@ -107,7 +120,7 @@ static void created(struct making *making)
 	if (r < 0) {
 		(void)error_errno(&err, -r, "record of %s", making->id);
 		close_fd(&pidfd);
-		finish(making, &err);
+		fail(making, &err);
 		return;
 	}
 	stop_watching(making);
@@ -159,7 +172,7 @@ static void on_report(void *arg, uint32_t events)
 	else
 		(void)error_set(&err, EIO,
 		        "the container's process ended before it was ready (killed, or out of memory?)");
-	finish(making, &err);
+	fail(making, &err);
 }
 
 static int watch(struct making *making, uint32_t deadline_ms)

@@ -12,7 +12,7 @@
 #include "core/base/process.h"
 #include "plugins/native/native-priv.h"
 
-void answer_free(struct answer *answer)
+static void answer_free(struct answer *answer)
 {
 	struct answer **link = &answer->native->answers;
 	const struct baton_host *host = answer->native->host;
@@ -25,16 +25,21 @@ void answer_free(struct answer *answer)
 	free(answer);
 }
 
+void answer_give(struct answer *answer)
+{
+	struct answer given = *answer;
+	const struct baton_runtime_error *error = given.error.code ? &given.error : NULL;
+
+	answer_free(answer);
+	if (given.on_state)
+		given.on_state(given.arg, error, given.state, given.pid);
+	else
+		given.done(given.arg, error);
+}
+
 static void on_answer(void *arg)
 {
-	struct answer answer = *(struct answer *)arg;
-	const struct baton_runtime_error *error = answer.error.code ? &answer.error : NULL;
-
-	answer_free(arg);
-	if (answer.on_state)
-		answer.on_state(answer.arg, error, answer.state, answer.pid);
-	else
-		answer.done(answer.arg, error);
+	answer_give(arg);
 }
 
 /* Takes a copy. 0 or -ENOMEM with *error set. */

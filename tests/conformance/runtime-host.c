@@ -382,6 +382,10 @@ static void run_reopen(const struct line *line)
 	self.runtime->close(self.plugin);
 	if (self.loop.n_watches != 0 || self.loop.n_timers != 0)
 		broken("close left watches or timers");
+	for (const struct call *call = self.pending; call; call = call->next) {
+		if (!call->refused && call->calls == 0)
+			broken("close did not call what was pending");
+	}
 	open_plugin();
 	print_head(line, true);
 	print_end();

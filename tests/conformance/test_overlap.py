@@ -180,6 +180,55 @@ def test_create_while_the_old_one_is_deleted(runtime, host):
     end(runtime, host)
 
 
+# ---- a plugin that is closed ----
+
+@pytest.mark.parametrize("pause", [0, 0.002, 0.02])
+def test_close_while_it_is_created(runtime, pause):
+    """The host is told, and the id can be used again after what follows a crash as well."""
+    own = runtime.host()
+    bundle = bundle_of(runtime, "sleep 1000")
+    for number in range(40):
+        bundle.config["mounts"].append(mount("/work/m%d" % number, "tmpfs", "tmpfs", "size=64k"))
+    own(create_line(runtime, bundle))
+    time.sleep(pause)
+    own.ok("reopen")
+    created, = join(own)
+    assert created.get("code") == "ECANCELED", created
+    if runtime.name == "native":
+        own.fails("state c", "ENOENT")  # all of it is undone at once
+        assert own.ok("resources")["children"] == 0
+    runtime.wait_for(lambda: recover(runtime, own))
+    own.fails("state c", "ENOENT")
+    assert runtime.run(bundle_of(runtime, "true"), own)[0] == 0
+    own.close()
+
+
+def test_close_while_it_is_started(runtime):
+    own = runtime.host()
+    assert runtime.create(own, bundle_of(runtime, SLEEP))["ok"]
+    later(own, "start c")
+    own.ok("reopen")
+    assert codes(join(own)) == ["ECANCELED"]
+    if runtime.name == "native":
+        assert own.ok("wait c")["signal"] == 9
+        assert own.ok("state c")["state"] == "stopped"
+    runtime.wait_for(lambda: recover(runtime, own))
+    own.fails("state c", "ENOENT")
+    own.close()
+
+
+@pytest.mark.parametrize("verb", ["state c", "kill c 9"])
+def test_close_before_the_answer(runtime, verb):
+    own = runtime.host()
+    assert runtime.create(own, bundle_of(runtime, SLEEP))["ok"]
+    own.ok("start c")
+    later(own, verb)
+    own.ok("reopen")
+    assert codes(join(own))[0] in ("ok", "ECANCELED")
+    runtime.wait_for(lambda: recover(runtime, own))
+    own.close()
+
+
 # ---- a host that dies ----
 
 def recover(runtime, host):

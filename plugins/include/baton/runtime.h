@@ -14,9 +14,9 @@
  * missing as NULL, so tables may grow at the end within a major version. Another major version is refused.
  *  - Strings and arrays given to a verb live until the verb returns; a plugin copies what it needs later.
  *    Descriptors given to a verb stay the host's; a plugin duplicates what it needs later.
- *  - A verb returns 0 when it was accepted: then its `done` is called exactly once, later, from the loop,
- * never from inside the verb. It returns a negative errno when it was not accepted: then *error says why and
- * `done` is never called. `done` gets NULL for success.
+ *  - A verb returns 0 when it was accepted: then its `done` is called exactly once, later, from the loop
+ * or from close, never from inside the verb. It returns a negative errno when it was not accepted: then
+ * *error says why and `done` is never called. `done` gets NULL for success.
  *  - The host gives every accepted verb a deadline in milliseconds. A plugin that has not finished by then
  * cancels the work, undoes it where it can and calls `done` with code ETIMEDOUT.
  *  - A container is named by `id`: 1 to 128 characters of [A-Za-z0-9._-], the first a letter or digit.
@@ -129,7 +129,13 @@ struct baton_runtime {
 	/* Called once after the entry; *ret_plugin is the first argument of every verb. 0 or negative errno.
 	 */
 	int (*open)(const struct baton_host *host, void **ret_plugin, struct baton_runtime_error *error);
-	/* Called once before unloading; running containers are left alone. */
+	/*
+	 * Called once before unloading; running containers are left alone, one that waits for its start may
+	 * end. A verb that has not called back does it now, before close returns: with its result when that
+	 * is known, else with ECANCELED. That callback must not call a verb. What a cancelled create has made
+	 * is undone, or is a container that `state`, `kill` and `delete` know after the next open; the
+	 * process of a cancelled start is killed, or runs.
+	 */
 	void (*close)(void *plugin);
 
 	/*
