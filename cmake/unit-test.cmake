@@ -53,3 +53,11 @@ function(baton_fuzz_target name source corpus)
 	endif()
 	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endfunction()
+
+# As baton_fuzz_target, of a program that reads JSON: libFuzzer then changes values and members instead of bytes.
+function(baton_fuzz_json_target name)
+	baton_fuzz_target(${name} ${ARGN})
+	if(BATON_FUZZ)
+		target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/json_mutator.c)
+	endif()
+endfunction()
