@@ -32,6 +32,7 @@ struct follow {
 	int64_t tokens_ms;
 	struct log_lines lines;
 	int inotify_fd;
+	int logs_wd; /* of the directory of all logs */
 	struct event *changed;
 	struct event *pump; /* collects lines before they are sent */
 	struct event *lease;
@@ -183,7 +184,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 		follow_free(follow); /* out of memory: who follows asks again */
 }
 
-/* The directory is removed with its instance. */
+/* The log is removed with its instance. */
 static void on_gone(struct follow *follow)
 {
 	refill(follow);
@@ -198,6 +199,7 @@ static void on_changed(evutil_socket_t fd, short what, void *arg)
 	struct follow *follow = arg;
 	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	bool gone = false;
+	bool wrote = false;
 	ssize_t got;
 
 	(void)what;
@@ -205,7 +207,12 @@ static void on_changed(evutil_socket_t fd, short what, void *arg)
 		for (char *at = events; at < events + got;) {
 			const struct inotify_event *event = (const struct inotify_event *)(void *)at;
 
-			gone = gone || (event->mask & IN_IGNORED);
+			if (event->mask & IN_IGNORED)
+				gone = true;
+			else if (event->wd != follow->logs_wd)
+				wrote = true;
+			else if (event->len > 0 && strcmp(event->name, follow->id) == 0)
+				gone = true;
 			at += sizeof(*event) + event->len;
 		}
 	}
@@ -213,6 +220,8 @@ static void on_changed(evutil_socket_t fd, short what, void *arg)
 		on_gone(follow);
 		return;
 	}
+	if (!wrote)
+		return; /* the log of another instance was removed */
 	/* Every write of the container wakes us; one look per pump is enough. */
 	(void)event_del(follow->changed); /* cannot fail for an event of a base */
 	agent_timer_set(follow->pump, CONFIG_LOG_FOLLOW_COALESCE_MS);
@@ -234,13 +243,21 @@ static int watch(struct follow *follow)
 
 	if (length < 0 || (size_t)length >= sizeof(path))
 		return -ENAMETOOLONG;
+	follow->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (follow->inotify_fd < 0)
+		return -errno;
+	/*
+	 * IN_DELETE_SELF of a directory comes when its last descriptor is closed, and we hold one: only the
+	 * directory above tells when it is removed. Watched first, or a removal could be missed.
+	 */
+	follow->logs_wd = inotify_add_watch(
+	        follow->inotify_fd, follow->agent->config->logs_path, IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR);
+	if (follow->logs_wd < 0)
+		return -errno;
 	follow->dir_fd = log_open_directory(follow->agent->config->logs_path, follow->id);
 	if (follow->dir_fd < 0)
 		return follow->dir_fd;
-	follow->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (follow->inotify_fd < 0 ||
-	        inotify_add_watch(follow->inotify_fd, path,
-	                IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_ONLYDIR) < 0)
+	if (inotify_add_watch(follow->inotify_fd, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
 		return -errno;
 	follow->changed = event_new(
 	        follow->agent->config->base, follow->inotify_fd, EV_READ | EV_PERSIST, on_changed, follow);
