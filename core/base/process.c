@@ -16,6 +16,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/signals.h"
 #include "core/base/timeval.h"
 
 #define KILL_AFTER_MS 1000
@@ -53,18 +54,6 @@ static _Noreturn void child_fail(int report_fd, int code, const char *step)
 	_exit(127);
 }
 
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(
-		        i, &action, NULL); /* SIGKILL, SIGSTOP and the thread library's own cannot be set */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static int place_fds(const struct process_spec *spec, int *report_fd)
 {
 	int kept[KEEP_FDS_MAX + 4];
@@ -98,7 +87,7 @@ static _Noreturn void run_child(const struct process_spec *spec, pid_t parent, i
 	static char *const empty[] = { NULL };
 	int r;
 
-	reset_signals();
+	signals_reset();
 	(void)setsid(); /* fails only for a group leader, which a new child is not */
 	if (spec->parent_death_signal != 0) {
 		if (prctl(PR_SET_PDEATHSIG, spec->parent_death_signal) < 0)

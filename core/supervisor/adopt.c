@@ -27,24 +27,11 @@ static struct plugin *plugin_of(const struct supervisor *supervisor, const char 
 
 static void reopen(struct container *container)
 {
-	const struct supervisor *supervisor = container->supervisor;
-	const struct container_spec *spec = &container->record.spec;
-	const struct logs_config config = {
-		.instance_fd = container->instance_fd,
-		.logs_fd = supervisor->logs_fd,
-		.id = spec->id,
-		.file_max = spec->log_max_size ? spec->log_max_size
-		                               : (uint64_t)supervisor->config->defaults.log_max_size,
-		.files_max = spec->log_max_files ? spec->log_max_files
-		                                 : (uint32_t)supervisor->config->defaults.log_max_files,
-		.gid = supervisor->gid,
-	};
 	struct baton_error err;
 
-	if (logs_open(supervisor->base, &config, &container->logs, &err) < 0)
-		log_error("%s: %s; its output blocks when the pipe is full", spec->id, err.message);
-	if (cgroup_open_existing(supervisor->cgroups, spec->id, &container->cgroup, &err) < 0)
-		log_warning("%s: %s", spec->id, err.message);
+	if (container_open_logs(container, &err) < 0)
+		log_error("%s: %s; its output blocks when the pipe is full", container_id(container),
+		        err.message);
 }
 
 static void adopt_live(struct container *container)

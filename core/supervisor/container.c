@@ -102,6 +102,24 @@ void container_set_timer(struct container *container, unsigned ms, event_callbac
 		log_error("%s: out of memory: a step of its life is late", container_id(container));
 }
 
+int container_open_logs(struct container *container, struct baton_error *err)
+{
+	const struct supervisor *supervisor = container->supervisor;
+	const struct container_spec *spec = &container->record.spec;
+	const struct logs_config config = {
+		.instance_fd = container->instance_fd,
+		.logs_fd = supervisor->logs_fd,
+		.id = spec->id,
+		.file_max = spec->log_max_size ? spec->log_max_size
+		                               : (uint64_t)supervisor->config->defaults.log_max_size,
+		.files_max = spec->log_max_files ? spec->log_max_files
+		                                 : (uint32_t)supervisor->config->defaults.log_max_files,
+		.gid = supervisor->gid,
+	};
+
+	return logs_open(supervisor->base, &config, &container->logs, err);
+}
+
 static enum ipc_instance_state ipc_state(enum record_phase phase)
 {
 	static const enum ipc_instance_state states[] = {

@@ -93,6 +93,9 @@ int container_forget(struct container *container);
 /* Takes back what RUN/containers holds, and kills control groups that nobody remembers. */
 int containers_adopt(struct supervisor *supervisor, struct baton_error *err);
 
+/* Opens the log of the container, and the pipes that its program writes to. */
+int container_open_logs(struct container *container, struct baton_error *err);
+
 /* One-shot timer of the container; replaces the one that waits. */
 void container_set_timer(struct container *container, unsigned ms, event_callback_fn fn);
 

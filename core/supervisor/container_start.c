@@ -471,19 +471,7 @@ static int write_bundle(struct container *container, struct baton_error *err)
 
 static int open_logs(struct container *container, struct baton_error *err)
 {
-	const struct supervisor *supervisor = container->supervisor;
-	const struct container_spec *spec = &container->record.spec;
-	const struct logs_config config = {
-		.instance_fd = container->instance_fd,
-		.logs_fd = supervisor->logs_fd,
-		.id = spec->id,
-		.file_max = spec->log_max_size ? spec->log_max_size
-		                               : (uint64_t)supervisor->config->defaults.log_max_size,
-		.files_max = spec->log_max_files ? spec->log_max_files
-		                                 : (uint32_t)supervisor->config->defaults.log_max_files,
-		.gid = supervisor->gid,
-	};
-	int r = logs_open(supervisor->base, &config, &container->logs, err);
+	int r = container_open_logs(container, err);
 
 	if (r < 0)
 		return r;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/signals.h"
 #include "plugins/crun/descendants.h"
 
 #define KILL_AFTER_MS 1000
@@ -59,18 +60,6 @@ static _Noreturn void child_fail(const struct child *child, const char *step)
 	(void)error_errno(&error, errno, "%s", step);
 	(void)!write(child->log_fd, error.message, strlen(error.message)); /* the exit status tells as well */
 	_exit(127);
-}
-
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(
-		        i, &action, NULL); /* SIGKILL, SIGSTOP and the C library's own cannot be set */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static void enter(const struct child *child)
@@ -128,7 +117,7 @@ static _Noreturn void run_child(struct child *child)
 		char *const *taken; /* execve(2) writes to neither, but its prototype predates const */
 	} argv = { .given = child->spec->argv };
 
-	reset_signals();
+	signals_reset();
 	(void)setsid(); /* fails only for a group leader, which a new child is not */
 	enter(child);
 	place_fds(child);

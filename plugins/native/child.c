@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/files.h"
+#include "core/base/signals.h"
 
 #define SYNC_FD  3
 #define FIRST_FD 16 /* above every number that is assigned below */
@@ -28,18 +29,6 @@ static _Noreturn void fail(int sync_fd, const struct baton_error *err)
 	/* Nobody listens when the daemon has died; the container does not run either way. */
 	(void)send(sync_fd, &report, sizeof(report), MSG_NOSIGNAL);
 	_exit(127);
-}
-
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(
-		        i, &action, NULL); /* SIGKILL, SIGSTOP and the thread library's own cannot be set */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static int join_cgroups(const struct child *child, struct baton_error *err)
@@ -102,7 +91,7 @@ static int leave_daemon(const struct child *child, struct baton_error *err)
 
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return error_errno(err, errno, "PR_SET_DUMPABLE");
-	reset_signals();
+	signals_reset();
 	(void)setsid(); /* fails only for a group leader, which a new process is not */
 	r = join_cgroups(child, err);
 	if (r == 0)
