@@ -9,6 +9,7 @@ import pytest
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+from harness.box import Box  # noqa: E402  (the path above makes it importable)
 from harness.janitor import Janitor  # noqa: E402  (the path above makes it importable)
 from harness.node import Fleet  # noqa: E402
 
@@ -51,3 +52,21 @@ def node(fleet):
     one = fleet.start_node("n1")
     one.import_image()
     return one
+
+
+@pytest.fixture
+def boxes(build, janitor):
+    """Makes boxes and closes them."""
+    made = []
+
+    def make(**overrides):
+        made.append(Box(build, janitor, **overrides))
+        return made[-1]
+    yield make
+    for box in made:
+        box.close()
+
+
+@pytest.fixture
+def box(boxes):
+    return boxes().start()

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private mosquitto with any listeners, certificates for it, and proxies that misbehave on purpose."""
-import os
 import pathlib
 import select
 import shutil
@@ -250,10 +249,3 @@ def tls_context(certificates, names=None):
     if names is not None:
         context.sni_callback = lambda _socket, name, _context: names.append(name)
     return context
-
-
-def proc_cpu(pid):
-    """CPU seconds of a process."""
-    with open("/proc/%d/stat" % pid, encoding="ascii") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -11,8 +11,6 @@ import subprocess
 import sys
 import time
 
-CGROUP_ROOT = "/sys/fs/cgroup"
-
 
 def start_time(pid):
     """Field 22 of /proc/PID/stat: with the pid it names a process for ever. None when it is gone."""

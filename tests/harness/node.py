@@ -91,7 +91,6 @@ class Node:
                 config[key] = {**config[key], **value}
             else:
                 config[key] = value
-        self.settings = config
         self.config = self.folder / "baton.conf"
         self.config.write_text("".join("%s = %s;\n" % (key, to_libconfig(value)) for key, value in config.items()),
                                encoding="utf-8")

@@ -6,27 +6,9 @@ import subprocess
 import time
 
 import pytest
-from harness.box import Box, ended
+from harness.box import ended
 from harness.janitor import start_time
 from harness.node import REPOSITORY, USER, alive
-
-
-@pytest.fixture
-def boxes(build, janitor):
-    """Makes boxes and closes them."""
-    made = []
-
-    def make(**overrides):
-        made.append(Box(build, janitor, **overrides))
-        return made[-1]
-    yield make
-    for box in made:
-        box.close()
-
-
-@pytest.fixture
-def box(boxes):
-    return boxes().start()
 
 
 def batond(build, *arguments):

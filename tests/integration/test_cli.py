@@ -2,8 +2,10 @@
 """The command line against a real fleet: every verb, both outputs, every exit status."""
 import json
 import os
+import queue
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -125,14 +127,24 @@ def test_events(fleet, node, manifest):
     watcher = subprocess.Popen([str(fleet.build / "bin/baton"), "events", "--config", str(node.config), "-o", "json"],
                                stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
     entry = fleet.janitor.add_pid(watcher.pid)
-    time.sleep(0.5)
+    lines = queue.Queue()
+    reader = threading.Thread(target=lambda: [lines.put(line) for line in watcher.stdout], daemon=True)
+    reader.start()
+    for _ in range(100):  # until it has subscribed
+        fleet.client.publish("events", {"time": "2026-01-01T00:00:00Z", "type": "test.ready", "reason": "none"})
+        try:
+            assert json.loads(lines.get(timeout=0.3))["type"] == "test.ready"
+            break
+        except queue.Empty:
+            continue
     node.baton("apply", manifest(shop()))
     types = []
     while "instance.running" not in types:
-        types.append(json.loads(watcher.stdout.readline())["type"])
+        types.append(json.loads(lines.get(timeout=60))["type"])
     assert "app.accepted" in types
     watcher.send_signal(signal.SIGINT)
-    assert watcher.wait(5) == -signal.SIGINT
+    assert watcher.wait(60) == -signal.SIGINT
+    reader.join(60)
     watcher.stdout.close()
     fleet.janitor.done("pid", entry)
 

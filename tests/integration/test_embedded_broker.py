@@ -9,30 +9,12 @@ import time
 
 import paho.mqtt.client as paho
 import pytest
-from harness.box import Box, Connected, ended
+from harness.box import Connected, ended
 from harness.janitor import start_time
 from harness.mqtt import UnixClient
 from harness.node import USER, alive
 
 MANY = 3000
-
-
-@pytest.fixture
-def boxes(build, janitor):
-    """Makes boxes and closes them."""
-    made = []
-
-    def make(**overrides):
-        made.append(Box(build, janitor, **overrides))
-        return made[-1]
-    yield make
-    for box in made:
-        box.close()
-
-
-@pytest.fixture
-def box(boxes):
-    return boxes().start()
 
 
 def database(box):

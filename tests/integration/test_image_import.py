@@ -561,7 +561,7 @@ class mounted:
     def __enter__(self):
         self.root.mkdir(exist_ok=True)
         self.upper.mkdir()
-        self.took = self.store.run("mount", self.ref, self.upper, self.root, self.mode)["us"]
+        self.store.run("mount", self.ref, self.upper, self.root, self.mode)
         return self.root
 
     def __exit__(self, *error):
