@@ -62,6 +62,8 @@ struct agent {
 	bool save_wanted;
 	bool save_due;    /* in this turn: nothing is on its way any more */
 	bool save_failed; /* logged and told once a streak */
+	bool held;        /* the assignment waits for room */
+	bool all_ran;     /* that is logged once */
 	struct event *save_timer;
 
 	/* nodes/{node}/reported */
@@ -112,6 +114,7 @@ void agent_take_desired(struct agent *agent, const struct session_message *messa
 
 /* ---- reconcile.c ---- */
 
+/* Acts on the assignment, or holds it when it is not on the disk yet and the disk is full. */
 void agent_plan(struct agent *agent);
 
 /* ---- report.c ---- */

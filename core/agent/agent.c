@@ -2,6 +2,7 @@
 #include "core/agent/agent.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,22 @@ void agent_reject(
 	agent_publish(agent, TOPIC_EVENTS, NULL, event, false, 1);
 }
 
+/* How long a reboot keeps the device from its work. */
+static void note_all_running(struct agent *agent)
+{
+	int64_t now = clock_boot_ms();
+
+	if (agent->all_ran || !agent->has_desired || agent->n_instances == 0)
+		return;
+	for (size_t i = 0; i < agent->n_instances; i++) {
+		if (agent->instances[i]->seen.state != INSTANCE_RUNNING)
+			return;
+	}
+	agent->all_ran = true;
+	log_info("all %zu instances run, %" PRId64 ".%03d s after the kernel started", agent->n_instances,
+	        now / 1000, (int)(now % 1000));
+}
+
 void agent_settle(struct agent *agent)
 {
 	/* Dropping an instance may free a slot for another one, so one plan can ask for the next. */
@@ -111,6 +128,7 @@ void agent_settle(struct agent *agent)
 		agent->plan_wanted = false;
 		agent_plan(agent);
 	}
+	note_all_running(agent);
 	if (agent->save_wanted && agent->save_due) {
 		agent->save_due = false;
 		storage_flush(agent);

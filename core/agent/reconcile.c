@@ -2,9 +2,11 @@
 /* The executor: asks plan_make() what has to be done, and tells each instance. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/agent/agent-priv.h"
 #include "core/agent/instance.h"
+#include "core/agent/storage.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "core/model/plan.h"
@@ -74,21 +76,67 @@ static void drop_waiting(struct agent *agent)
 	}
 }
 
+/* The observed instance of the same slot; NULL without. */
+static const struct assignment_ref *find_slot(
+        const struct assignment_ref *ref, const struct assignment_ref *observed, size_t n_observed)
+{
+	for (size_t i = 0; i < n_observed; i++) {
+		if (observed[i].slot == ref->slot && strcmp(observed[i].app, ref->app) == 0 &&
+		        strcmp(observed[i].service, ref->service) == 0)
+			return &observed[i];
+	}
+	return NULL;
+}
+
+/* What is new waits, and what it would replace stays: *ret_refs gets the assignment that can be acted on. */
+static size_t hold_new(struct agent *agent, const char *reason, const struct assignment_ref *observed,
+        size_t n_observed, struct assignment_ref *ret_refs)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < agent->desired.n_refs; i++) {
+		const struct assignment_ref *ref = &agent->desired.refs[i];
+		const struct assignment_ref *old = find_slot(ref, observed, n_observed);
+		struct instance *instance = instance_find(agent, ref->id);
+
+		if (instance && !instance->waiting) {
+			ret_refs[count++] = *ref;
+			continue;
+		}
+		if (old)
+			ret_refs[count++] = *old;
+		instance = take_up(agent, ref);
+		if (!instance)
+			continue;
+		instance->waiting = true;
+		instance_set(instance, INSTANCE_PENDING, reason);
+	}
+	return count;
+}
+
 void agent_plan(struct agent *agent)
 {
+	cleanup_free struct assignment_ref *held = calloc(agent->desired.n_refs + 1, sizeof(*held));
+	const struct assignment_ref *refs = agent->desired.refs;
+	size_t n_refs = agent->desired.n_refs;
+	char reason[STORAGE_REASON_SIZE];
 	/* One more than needed, because calloc(0) may return NULL. */
 	cleanup_free struct assignment_ref *observed = calloc(agent->n_instances + 1, sizeof(*observed));
 	cleanup_free struct plan_action *actions = NULL;
 	size_t n_actions = 0;
 	size_t n_observed;
 
-	if (!observed) {
+	if (!observed || !held) {
 		log_error("out of memory: the assignment waits for the next change");
 		return;
 	}
 	n_observed = list_observed(agent, observed);
-	if (plan_make(agent->desired.refs, agent->desired.n_refs, observed, n_observed, &actions,
-	            &n_actions) < 0) {
+	agent->held = !storage_has_room(agent, reason);
+	if (agent->held) {
+		n_refs = hold_new(agent, reason, observed, n_observed, held);
+		refs = held;
+	}
+	if (plan_make(refs, n_refs, observed, n_observed, &actions, &n_actions) < 0) {
 		log_error("out of memory: the assignment waits for the next change");
 		return;
 	}

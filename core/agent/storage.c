@@ -19,7 +19,7 @@
 #define SUFFIX           ".json"
 #define FILE_NAME_SIZE   (DIGEST_HEX_SIZE + sizeof(SUFFIX))
 #define REVISION_WAIT_MS 500   /* one write for an assignment and the revisions that follow it */
-#define RETRY_MS         60000 /* full or failing disk */
+#define RETRY_MS         10000 /* full or failing disk */
 
 static void file_name(const char *digest, char name[static FILE_NAME_SIZE])
 {
@@ -146,10 +146,26 @@ static int save_desired(struct agent *agent)
 	return file_replace_at(agent->dir_fd, DESIRED_NAME, text, strlen(text), 0600, FILE_DURABLE);
 }
 
+bool storage_has_room(const struct agent *agent, char reason[static STORAGE_REASON_SIZE])
+{
+	int64_t room = agent->desired_unsaved ? file_system_room(agent->dir_fd) : -1;
+
+	if (room < 0 || room >= CONFIG_DISK_RESERVE_KIB * INT64_C(1024))
+		return true;
+	(void)snprintf(reason, STORAGE_REASON_SIZE,
+	        "the disk has %lld KiB left, %d KiB are needed to take on anything new",
+	        (long long)(room / 1024), CONFIG_DISK_RESERVE_KIB);
+	return false;
+}
+
 static int save(struct agent *agent)
 {
 	struct revision *revision;
-	int r = 0;
+	char reason[STORAGE_REASON_SIZE];
+	int r = storage_has_room(agent, reason) ? 0 : -ENOSPC;
+
+	if (r < 0)
+		return r;
 
 	LIST_FOREACH(revision, &agent->revisions, next)
 	{
@@ -194,6 +210,7 @@ static void on_save_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	storage_flush(agent);
+	agent->plan_wanted = agent->plan_wanted || agent->held;
 	agent_settle(agent);
 }
 

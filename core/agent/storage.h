@@ -23,6 +23,14 @@ void storage_load(struct agent *agent);
 /* Bytes whose sha256 is `digest`. 0 with *ret_text (free() it), -ENOENT, or -EIO after a log line. */
 int storage_read_revision(struct agent *agent, const char *digest, char **ret_text, size_t *ret_length);
 
+#define STORAGE_REASON_SIZE 128
+
+/*
+ * Whether the assignment can be kept: it is written already, or CONFIG_DISK_RESERVE_KIB are free. If not,
+ * `reason` says so.
+ */
+bool storage_has_room(const struct agent *agent, char reason[static STORAGE_REASON_SIZE]);
+
 /*
  * Something has to be written. Waits PERSIST_WAIT_MS for revisions that are on their way; agent_settle does
  * it at once when none is.

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -333,4 +334,16 @@ int tree_size_at(int dir_fd, const char *name, unsigned long long *ret_bytes)
 		return r;
 	*ret_bytes = bytes;
 	return 0;
+}
+
+int64_t file_system_room(int fd)
+{
+	struct statvfs system;
+
+	if (fstatvfs(fd, &system) < 0)
+		return -errno;
+	/* f_files is 0 where inodes are not counted. */
+	if (system.f_files > 0 && system.f_favail == 0)
+		return 0;
+	return (int64_t)((uint64_t)system.f_bavail * (uint64_t)system.f_frsize);
 }

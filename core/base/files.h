@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "core/base/error.h"
@@ -42,6 +43,12 @@ int file_write_all(int fd, const void *data, size_t length);
 
 /* Opens an existing file (cgroup, /proc/sys) and writes `text` with one write(2). */
 int file_write_text_at(int dir_fd, const char *path, const char *text);
+
+/*
+ * Bytes that an unprivileged process may still write to the file system of `fd`, 0 when it has no inode left,
+ * or negative errno.
+ */
+int64_t file_system_room(int fd);
 
 enum file_durability { FILE_VOLATILE, FILE_DURABLE };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/base/strv.h"
 #include "core/controller/controller-priv.h"
@@ -146,6 +147,23 @@ static void set_verdict(struct app_entry *app, const struct verdict *verdict, bo
 	app->judged = true;
 }
 
+/* What is in force already is on the disk. */
+static bool has_room(const struct controller *controller, struct app_entry *app,
+        const struct revision *revision, struct verdict *verdict)
+{
+	int64_t room = file_system_room(controller->journal_fd);
+	char limit[32];
+
+	if (revisions_find(app, revision->digest) || room < 0 ||
+	        room >= CONFIG_DISK_RESERVE_KIB * INT64_C(1024))
+		return true;
+	(void)snprintf(limit, sizeof(limit), "%d KiB", CONFIG_DISK_RESERVE_KIB);
+	verdict_error(verdict, "$", limit,
+	        "the controller cannot keep it: its disk has %lld KiB left; make room and publish it again",
+	        (long long)(room / 1024));
+	return false;
+}
+
 static void judge(struct controller *controller, struct app_entry *app, const char *bytes, size_t length,
         struct verdict *verdict)
 {
@@ -160,14 +178,16 @@ static void judge(struct controller *controller, struct app_entry *app, const ch
 		r = revision_new(app->name, bytes, length, verdict, &revision);
 	if (r == -ENOMEM)
 		verdict_error(verdict, "$", NULL, "the controller is out of memory");
-	if (r == 0 && revisions_keep(app, revision->digest) < 0) {
+	app->no_room = r == 0 && !has_room(controller, app, revision, verdict);
+	if (app->no_room) {
+		revision_free(steal_ptr(revision));
+	} else if (r == 0 && revisions_keep(app, revision->digest) < 0) {
 		verdict_error(verdict, "$", NULL, "the controller is out of memory");
 		revision_free(steal_ptr(revision));
 	}
 	set_verdict(app, verdict, !revision);
 	if (revision)
 		put_in_force(app, revision);
-	(void)controller;
 }
 
 /* bytes NULL: too large. */
@@ -181,7 +201,7 @@ static void take_document(
 	if (bytes && digest_sha256(bytes, length, digest) < 0)
 		digest[0] = '\0';
 	news = !app->has_document || strcmp(app->document, digest) != 0 || !bytes;
-	if (!news && app->judged)
+	if (!news && app->judged && !app->no_room)
 		return;
 	app->has_document = true;
 	memcpy(app->document, digest, sizeof(digest));

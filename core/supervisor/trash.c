@@ -17,7 +17,9 @@
 #include "core/base/process.h"
 
 #define TRASH_NAME      ".trash"
-#define EMPTY_DEPTH_MAX 3 /* ID/{upper,work/work} */
+#define FILLED          "t"
+#define EMPTIED         "removing" /* never added to: rm would find its directory filled again */
+#define EMPTY_DEPTH_MAX 3          /* ID/{upper,work/work} */
 #define RM_PATH         "/bin/rm"
 
 struct trash {
@@ -26,7 +28,7 @@ struct trash {
 	int trash_fd;
 	unsigned long long sequence;
 	struct process *rm;
-	bool more; /* something came while rm was running */
+	bool more; /* FILLED has something that the running rm does not remove */
 };
 
 static void start_rm(struct trash *trash);
@@ -34,6 +36,7 @@ static void start_rm(struct trash *trash);
 static void on_rm_exit(struct process *process, const struct process_exit *exit, void *arg)
 {
 	struct trash *trash = arg;
+	bool again = exit->code == 0 && trash->more;
 
 	if (exit->code != 0)
 		log_warning("removal of old writable layers failed (%s exited with %d); tried again with the "
@@ -41,15 +44,26 @@ static void on_rm_exit(struct process *process, const struct process_exit *exit,
 		        RM_PATH, exit->code);
 	process_free(process);
 	trash->rm = NULL;
-	if (trash->more)
+	if (again)
 		start_rm(trash);
 }
 
-/* Empties the trash directory through the descriptor: a path could have been replaced. */
+static int make_filled(const struct trash *trash)
+{
+	return mkdirat(trash->trash_fd, FILLED, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* False while what a killed predecessor has left stands in the way. */
+static bool take_filled(const struct trash *trash)
+{
+	return renameat(trash->trash_fd, FILLED, trash->trash_fd, EMPTIED) == 0;
+}
+
+/* Through the descriptor of the trash: a path could have been replaced. */
 static void start_rm(struct trash *trash)
 {
 	char *const argv[] = { (char[]){ RM_PATH }, (char[]){ "-rf" }, (char[]){ "--" },
-		(char[]){ "/proc/self/fd/3/t" }, NULL };
+		(char[]){ "/proc/self/fd/3/" EMPTIED }, NULL };
 	const struct process_spec spec = {
 		.path = RM_PATH,
 		.argv = argv,
@@ -67,7 +81,7 @@ static void start_rm(struct trash *trash)
 		trash->more = true;
 		return;
 	}
-	trash->more = false;
+	trash->more = !take_filled(trash);
 	if (process_spawn(trash->base, &spec, &trash->rm, &err) < 0)
 		log_warning("old writable layers stay on disk: %s", err.message);
 }
@@ -82,8 +96,7 @@ int trash_new(struct event_base *base, int dir_fd, struct trash **ret_trash, str
 	trash->base = base;
 	trash->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
 	trash->trash_fd = dir_open_make_at(dir_fd, TRASH_NAME, 0700);
-	if (trash->dir_fd < 0 || trash->trash_fd < 0 ||
-	        (mkdirat(trash->trash_fd, "t", 0700) < 0 && errno != EEXIST)) {
+	if (trash->dir_fd < 0 || trash->trash_fd < 0 || make_filled(trash) < 0) {
 		r = error_errno(err, errno, "trash directory");
 		trash_free(trash);
 		return r;
@@ -136,13 +149,16 @@ static bool remove_empty(int dir_fd, const char *name, int depth)
 int trash_put(struct trash *trash, const char *name)
 {
 	char target[64];
+	int r;
 
 	if (remove_empty(trash->dir_fd, name, 0) || errno == ENOENT)
 		return 0;
 	/* The pid keeps names apart from those of an earlier process whose rm still runs. */
-	(void)snprintf(target, sizeof(target), TRASH_NAME "/t/%d-%llu", (int)getpid(), trash->sequence++);
-	if (mkdirat(trash->trash_fd, "t", 0700) < 0 && errno != EEXIST)
-		return -errno;
+	(void)snprintf(
+	        target, sizeof(target), TRASH_NAME "/" FILLED "/%d-%llu", (int)getpid(), trash->sequence++);
+	r = make_filled(trash);
+	if (r < 0)
+		return r;
 	if (renameat(trash->dir_fd, name, trash->dir_fd, target) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	start_rm(trash);

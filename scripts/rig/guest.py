@@ -79,7 +79,7 @@ class Guest:
         self.console = self.folder / (name + ".console")
         self.initrd = self.folder / (name + ".initrd")
         board = base.board
-        own = files or Archive()
+        own = files.copy() if files else Archive()
         own.text("etc/rig.conf", "".join("%s=%s\n" % (key, shlex.quote(value)) for key, value in {
             "name": name, "modules": " ".join(board.modules), "channel": board.channel,
             "disk": board.disk if disk else "", "address": address, "broker": broker, "daemon": "yes" if daemon else "no",

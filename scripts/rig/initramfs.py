@@ -29,6 +29,11 @@ class Archive:
     def __init__(self):
         self.entries = {}  # path -> (mode, bytes or path of the file on this machine)
 
+    def copy(self):
+        other = Archive()
+        other.entries.update(self.entries)
+        return other
+
     def directory(self, path, mode=0o755):
         parent = os.path.dirname(path)
         if parent and parent not in self.entries:

@@ -25,14 +25,14 @@ class Lan:
         end.close()
         return guest
 
-    def broker_node(self, folder, **options):
+    def broker_node(self, folder, files=None, **options):
         """Node n1: mosquitto for both, agent and controller."""
-        files = Archive()
+        files = files.copy() if files else Archive()
         files.text("etc/mosquitto.conf", MOSQUITTO)
         files.text("etc/rig.start", "mosquitto -c /etc/mosquitto.conf 2>/run/rig/mosquitto.log &\n")
         return self._guest(self.ends[0], folder, "n1", BROKER + "/24", CONFIG + EXTERNAL, files, options)
 
-    def agent_node(self, folder, **options):
+    def agent_node(self, folder, files=None, **options):
         """Node n2: an agent that reaches the broker of n1."""
         config = CONFIG + EXTERNAL + "roles = { controller = false; };\n"
-        return self._guest(self.ends[1], folder, "n2", "10.77.0.2/24", config, None, options)
+        return self._guest(self.ends[1], folder, "n2", "10.77.0.2/24", config, files, options)

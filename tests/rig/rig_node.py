@@ -14,16 +14,19 @@ from rig.initramfs import Archive
 IMAGE = "test/busybox:1"
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 NUMBERS = itertools.count(1)
+# What tests bind into containers, and what they need to make devices.
+ALLOW = 'allow = { bind_paths = [ "/run/rig" ]; privileged_capabilities = true; };\n'
 PATIENCE = 120  # seconds of this machine for what takes few in the guest
 
 
 def busybox_image(base, layout):
-    """An Archive with the image for the guest's processor as an OCI layout in /images/busybox."""
+    """An Archive with the image for the guest's processor as an OCI layout in /images/busybox, and runtime-host."""
     environment = {**os.environ, "BUSYBOX": str(base.system.find("usr/bin/busybox")),
                    "ARCHITECTURE": {"armhf": "arm"}.get(base.board.architecture, base.board.architecture)}
     subprocess.run([TOP / "scripts/make-image.sh", IMAGE, layout], check=True, env=environment, stdout=subprocess.DEVNULL)
     files = Archive()
     files.tree("images/busybox", layout)
+    files.file("usr/bin/runtime-host", TOP / "build" / base.name / "tests/runtime-host")
     return files
 
 
@@ -45,13 +48,12 @@ def unique(word):
 class RigNode:
     """`files` and `text` ({path: content}) are added to the guest; `options` are those of Guest."""
 
-    def __init__(self, base, folder, files=None, *, text=None, config="", **options):
+    def __init__(self, base, folder, files=None, *, text=None, config=CONFIG, **options):
         self.base = base
-        own = Archive()
-        own.entries.update(files.entries if files else {})
+        own = files.copy() if files else Archive()
         for path, content in (text or {}).items():
             own.text(path, content)
-        self.guest = Guest(base, folder, files=own, config=CONFIG + config, **options)
+        self.guest = Guest(base, folder, files=own, config=config + ALLOW, **options)
         self.online_seconds = None
 
     def close(self):
