@@ -24,6 +24,15 @@ def die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def command_line(pid):
+    """The words of a process, joined with blanks; "" when it is gone."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def children(pid):
     """Direct children of a process as {pid: command line}."""
     found = {}
@@ -34,8 +43,7 @@ def children(pid):
             with open("/proc/%s/stat" % entry, encoding="ascii", errors="replace") as stat:
                 fields = stat.read().rsplit(")", 1)[1].split()
             if int(fields[1]) == pid and fields[0] != "Z":
-                with open("/proc/%s/cmdline" % entry, "rb") as cmdline:
-                    found[int(entry)] = cmdline.read().replace(b"\0", b" ").decode(errors="replace").strip()
+                found[int(entry)] = command_line(int(entry))
         except (OSError, IndexError):
             pass
     return found

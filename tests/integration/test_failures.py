@@ -6,7 +6,7 @@ import signal
 import time
 
 from harness.janitor import start_time
-from harness.node import alive, children, service
+from harness.node import alive, children, command_line, service
 
 COUNTER = "i=0; while true; do i=$((i+1)); echo line-$i; sleep 0.02; done"
 
@@ -142,7 +142,7 @@ def test_boot_with_no_broker_starts_everything(fleet, node):
             entry.unlink()
     node.start()
     deadline = time.monotonic() + 10
-    while len([pid for pid in node.container_pids() if "line-" in open("/proc/%d/cmdline" % pid).read()]) < 2:
+    while len([pid for pid in node.container_pids() if "line-" in command_line(pid)]) < 2:
         assert time.monotonic() < deadline, "not started without a broker: " + node.log_tail()
         time.sleep(0.05)
     fleet.start_broker()

@@ -20,13 +20,12 @@ PATIENCE = 120  # seconds of this machine for what takes few in the guest
 
 
 def busybox_image(base, layout):
-    """An Archive with the image for the guest's processor as an OCI layout in /images/busybox, and runtime-host."""
+    """An Archive with the image for the guest's processor as an OCI layout in /images/busybox."""
     environment = {**os.environ, "BUSYBOX": str(base.system.find("usr/bin/busybox")),
                    "ARCHITECTURE": {"armhf": "arm"}.get(base.board.architecture, base.board.architecture)}
     subprocess.run([TOP / "scripts/make-image.sh", IMAGE, layout], check=True, env=environment, stdout=subprocess.DEVNULL)
     files = Archive()
     files.tree("images/busybox", layout)
-    files.file("usr/bin/runtime-host", TOP / "build" / base.name / "tests/runtime-host")
     return files
 
 
@@ -113,11 +112,6 @@ class RigNode:
 
     def pids(self, instance):
         return list(map(int, self.sh("cat %s/cgroup.procs" % self.group(instance)).split()))
-
-    def main_pid(self, app):
-        """The pid of the first process of the app's only instance, in the guest."""
-        (one,) = self.instances(app)
-        return min(self.pids(one["id"]))
 
     def uptime(self):
         return float(self.sh("cat /proc/uptime").split()[0])

@@ -57,7 +57,7 @@ def measure(node, deploys):
 def test_footprint(bases, images, boot, tmp_path, preset):
     base = bases("qemu-arm64", preset)
     minimal = preset.endswith("-minimal")
-    options = {"config": EXTERNAL, "text": BROKER} if minimal else {}
+    options = {"config": EXTERNAL, "text": BROKER, "broker": "127.0.0.1"} if minimal else {}
     node = boot(base, disk=make_disk(tmp_path / "disk"), qemu=FAST, **options)
     found = measure(node, deploys=not minimal)
     print(json.dumps(found))
