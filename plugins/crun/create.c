@@ -163,7 +163,7 @@ static int check(
 
 	if (!request->bundle || request->bundle[0] != '/')
 		return error_set(err, EINVAL, "the bundle must be an absolute path");
-	if (create_pending(operation->crun, operation->id, operation) ||
+	if (operation_pending(operation->crun, "create", operation->id, operation) ||
 	        container_exists(operation->crun, operation->id, &none) != -ENOENT)
 		return error_set(err, EEXIST, "there is a container %s already", operation->id);
 	/* crun would ask for it only after it has made a directory for the container. */
@@ -212,7 +212,8 @@ int verb_create(void *plugin, const struct baton_create *request, uint32_t deadl
 {
 	const struct baton_create whole = complete(request);
 	struct baton_error err;
-	struct operation *operation = operation_new(plugin, whole.id ? whole.id : "", deadline_ms, arg, &err);
+	struct operation *operation =
+	        operation_new(plugin, "create", whole.id ? whole.id : "", deadline_ms, arg, &err);
 	int r;
 
 	if (!operation) {

@@ -29,6 +29,7 @@ struct crun {
 struct operation {
 	struct operation *next;
 	struct crun *crun;
+	const char *verb; /* of the interface; static */
 	char id[CRUN_ID_MAX + 1];
 	int64_t deadline; /* of the boot clock, ms */
 	struct command *command;
@@ -54,9 +55,9 @@ struct created {
 
 /* ---- operation.c ---- */
 
-/* Checks `id` and adds an operation; NULL with the reason in err. */
-struct operation *operation_new(
-        struct crun *crun, const char *id, uint32_t deadline_ms, void *arg, struct baton_error *err);
+/* Checks `id` and adds an operation of `verb` (a static string); NULL with the reason in err. */
+struct operation *operation_new(struct crun *crun, const char *verb, const char *id, uint32_t deadline_ms,
+        void *arg, struct baton_error *err);
 void operation_free(struct operation *operation);
 
 /* Milliseconds that are left, at least 1. */
@@ -89,15 +90,16 @@ int container_exists(const struct crun *crun, const char *id, struct baton_error
 /* As container_exists; -ENOENT also while it is being created: crun's record of it is not there yet. */
 int container_ready(const struct crun *crun, const char *id, struct baton_error *err);
 
-/* True while a create of `id` has not called back; `self` does not count. */
-bool create_pending(const struct crun *crun, const char *id, const struct operation *self);
+/* True while a verb on `id` has not called back; `self` does not count. */
+bool operation_pending(
+        const struct crun *crun, const char *verb, const char *id, const struct operation *self);
 
 /*
  * The two ends of a verb for a container that exists: operation_begin adds its operation, or is NULL with
  * *error set; operation_begun takes what operation_run returned, and is what the verb returns.
  */
-struct operation *operation_begin(struct crun *crun, const char *id, uint32_t deadline_ms, void *arg,
-        struct baton_runtime_error *error);
+struct operation *operation_begin(struct crun *crun, const char *verb, const char *id, uint32_t deadline_ms,
+        void *arg, struct baton_runtime_error *error);
 int operation_begun(struct operation *operation, int r, struct baton_runtime_error *error);
 
 /* Takes over the log pipe of a created container, on success. 0 or -ENOMEM. */

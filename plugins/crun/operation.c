@@ -22,8 +22,8 @@ static bool id_valid(const char *id)
 	               length - 1;
 }
 
-struct operation *operation_new(
-        struct crun *crun, const char *id, uint32_t deadline_ms, void *arg, struct baton_error *err)
+struct operation *operation_new(struct crun *crun, const char *verb, const char *id, uint32_t deadline_ms,
+        void *arg, struct baton_error *err)
 {
 	struct operation *operation;
 
@@ -37,6 +37,7 @@ struct operation *operation_new(
 		return NULL;
 	}
 	operation->crun = crun;
+	operation->verb = verb;
 	operation->arg = arg;
 	operation->log_fd = -1;
 	operation->deadline = clock_boot_ms() + deadline_ms;
@@ -177,10 +178,11 @@ int container_exists(const struct crun *crun, const char *id, struct baton_error
 	                       : error_errno(err, errno, "container %s", id);
 }
 
-bool create_pending(const struct crun *crun, const char *id, const struct operation *self)
+bool operation_pending(
+        const struct crun *crun, const char *verb, const char *id, const struct operation *self)
 {
 	for (const struct operation *other = crun->operations; other; other = other->next) {
-		if (other != self && other->created && strcmp(other->id, id) == 0)
+		if (other != self && strcmp(other->verb, verb) == 0 && strcmp(other->id, id) == 0)
 			return true;
 	}
 	return false;
@@ -188,16 +190,16 @@ bool create_pending(const struct crun *crun, const char *id, const struct operat
 
 int container_ready(const struct crun *crun, const char *id, struct baton_error *err)
 {
-	if (create_pending(crun, id, NULL))
+	if (operation_pending(crun, "create", id, NULL))
 		return error_set(err, ENOENT, "container %s is still being created", id);
 	return container_exists(crun, id, err);
 }
 
-struct operation *operation_begin(
-        struct crun *crun, const char *id, uint32_t deadline_ms, void *arg, struct baton_runtime_error *error)
+struct operation *operation_begin(struct crun *crun, const char *verb, const char *id, uint32_t deadline_ms,
+        void *arg, struct baton_runtime_error *error)
 {
 	struct baton_error err;
-	struct operation *operation = operation_new(crun, id, deadline_ms, arg, &err);
+	struct operation *operation = operation_new(crun, verb, id, deadline_ms, arg, &err);
 
 	if (operation && container_ready(crun, id, &err) == 0)
 		return operation;

@@ -87,8 +87,17 @@ static void on_started(void *arg, const struct command_result *result)
 int verb_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_fn done, void *arg,
         struct baton_runtime_error *error)
 {
-	struct operation *operation = operation_begin(plugin, id, deadline_ms, arg, error);
+	struct operation *operation;
+	struct baton_error err;
 
+	/* Two "crun start" at once: the second one can open the container's FIFO when nobody reads it any
+	 * more, and waits for ever. */
+	if (operation_pending(plugin, "start", id, NULL)) {
+		(void)error_set(&err, EINVAL, "container %s is being started already", id);
+		*error = runtime_error(&err);
+		return -EINVAL;
+	}
+	operation = operation_begin(plugin, "start", id, deadline_ms, arg, error);
 	if (!operation)
 		return -error->code;
 	operation->done = done;

@@ -112,7 +112,7 @@ static void on_delete_state(void *arg, const struct command_result *result)
 int verb_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_fn done, void *arg,
         struct baton_runtime_error *error)
 {
-	struct operation *operation = operation_begin(plugin, id, deadline_ms, arg, error);
+	struct operation *operation = operation_begin(plugin, "state", id, deadline_ms, arg, error);
 
 	if (!operation)
 		return -error->code;
@@ -123,7 +123,7 @@ int verb_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_f
 int verb_kill(void *plugin, const struct baton_kill *request, uint32_t deadline_ms, baton_done_fn done,
         void *arg, struct baton_runtime_error *error)
 {
-	struct operation *operation = operation_begin(plugin, request->id, deadline_ms, arg, error);
+	struct operation *operation = operation_begin(plugin, "kill", request->id, deadline_ms, arg, error);
 	const char *arguments[] = { NULL, NULL, NULL };
 
 	if (!operation)
@@ -141,12 +141,12 @@ int verb_delete(void *plugin, const char *id, uint32_t deadline_ms, baton_done_f
 	struct operation *operation;
 	struct baton_error err;
 
-	if (create_pending(plugin, id, NULL)) {
+	if (operation_pending(plugin, "create", id, NULL)) {
 		(void)error_set(&err, EBUSY, "container %s is still being created", id);
 		*error = runtime_error(&err);
 		return -EBUSY;
 	}
-	operation = operation_begin(plugin, id, deadline_ms, arg, error);
+	operation = operation_begin(plugin, "delete", id, deadline_ms, arg, error);
 	if (!operation && error->code != ENOENT)
 		return -error->code;
 	/* ENOENT is the answer for a valid id only: a create may have been cut off before crun made
