@@ -80,9 +80,14 @@ if [ "$shell" = yes ]; then
 	setsid cttyhack sh
 	status=$?
 else
-	# One descriptor for all: what the host sends while the port is closed is lost.
-	exec 3<>"$(appears "$channel")"
-	[ "${channel#/dev/tty}" = "$channel" ] || stty raw -echo <&3
+	# One descriptor for all: what the host sends while the port is closed is lost. A serial port is there before its
+	# driver, and answers EIO until then.
+	port=$(appears "$channel")
+	exec 3<>"$port"
+	until [ "${channel#/dev/tty}" = "$channel" ] || stty raw -echo <&3 2>/dev/null; do
+		sleep 0.1
+		exec 3<>"$port"
+	done
 	printf 'rig up %s\n' "$(uptime_now)" >&3
 	while read -r order marker length <&3 && [ "$order" = run ]; do
 		head -c "$length" <&3 >/run/rig/script
