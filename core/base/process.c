@@ -82,9 +82,25 @@ static int place_fds(const struct process_spec *spec, int *report_fd)
 	return syscall(SYS_close_range, (unsigned)*report_fd + 1, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static _Noreturn void run_child(const struct process_spec *spec, pid_t parent, int report_fd)
+/*
+ * The user that `prepare` has made of root may not get to the program by its path, as below /root; by a
+ * descriptor of before, it does. The name comes first, because the kernel names the process after a
+ * descriptor's number until Linux 6.14.
+ */
+static int execute(const struct process_spec *spec, int program_fd)
 {
 	static char *const empty[] = { NULL };
+	char *const *envp = spec->envp ? spec->envp : empty;
+
+	(void)execve(spec->path, spec->argv, envp);
+	if (errno == EACCES && program_fd >= 0)
+		(void)syscall(SYS_execveat, program_fd, "", spec->argv, envp, AT_EMPTY_PATH);
+	return -errno;
+}
+
+static _Noreturn void run_child(const struct process_spec *spec, pid_t parent, int report_fd)
+{
+	int program_fd;
 	int r;
 
 	signals_reset();
@@ -98,11 +114,11 @@ static _Noreturn void run_child(const struct process_spec *spec, pid_t parent, i
 	r = place_fds(spec, &report_fd);
 	if (r < 0)
 		child_fail(report_fd, -r, "descriptors");
+	program_fd = open(spec->path, O_PATH | O_CLOEXEC); /* when it fails, execve tells why */
 	r = spec->prepare ? spec->prepare(spec->prepare_arg) : 0;
 	if (r < 0)
 		child_fail(report_fd, -r, "prepare");
-	(void)execve(spec->path, spec->argv, spec->envp ? spec->envp : empty);
-	child_fail(report_fd, errno, "execve");
+	child_fail(report_fd, -execute(spec, program_fd), "execve");
 }
 
 /* ---- in the parent ---- */

@@ -20,7 +20,8 @@ struct process_exit {
 typedef void (*process_exit_fn)(struct process *process, const struct process_exit *exit, void *arg);
 
 struct process_spec {
-	const char *path; /* absolute; executed with execve(2) */
+	const char
+	        *path; /* absolute; executed with execve(2), also when only the caller's user can get to it */
 	char *const *argv;
 	char *const *envp;   /* NULL: empty environment */
 	int stdin_fd;        /* -1: /dev/null */

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/become.h"
 #include "core/base/cleanup.h"
 
 struct result {
@@ -118,6 +119,50 @@ static void test_a_failed_execve_names_the_step(void **state)
 	event_base_free(base);
 }
 
+/* As baton-control in a checkout below /root. */
+static void test_program_below_a_closed_directory(void **state)
+{
+	char folder[] = "/tmp/baton-test-process-XXXXXX";
+	char program[sizeof(folder) + 8];
+	char copy[sizeof(folder) + 64];
+	struct become nobody = { .uid = 65534, .gid = 65534 };
+	char name[] = "sh";
+	char option[] = "-c";
+	char script[] = "test $(id -u) = 65534 && exit 7";
+	char *const argv[] = { name, option, script, NULL };
+	char path[] = "PATH=/usr/bin:/bin";
+	char *const envp[] = { path, NULL };
+	struct result result;
+	const struct process_spec spec = { .path = program,
+		.argv = argv,
+		.envp = envp,
+		.stdin_fd = -1,
+		.stdout_fd = -1,
+		.stderr_fd = -1,
+		.prepare = become_prepare,
+		.prepare_arg = &nobody,
+		.on_exit = on_end,
+		.arg = &result };
+	struct process *process = NULL;
+	struct baton_error err = { 0 };
+	struct stat found;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder)); /* with mode 0700 */
+	(void)snprintf(program, sizeof(program), "%s/sh", folder);
+	(void)snprintf(copy, sizeof(copy), "cp /bin/sh %s", program);
+	run(copy, 0, -1, &result);
+	assert_int_equal(stat(program, &found), 0);
+	result = (struct result){ .base = event_base_new() };
+	assert_int_equal(process_spawn(result.base, &spec, &process, &err), 0);
+	assert_int_equal(event_base_dispatch(result.base), 0);
+	assert_int_equal(result.exit.code, 7);
+	process_free(process);
+	event_base_free(result.base);
+	assert_int_equal(unlink(program), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 static void test_start_time(void **state)
 {
 	unsigned long long one;
@@ -137,6 +182,7 @@ int main(void)
 		cmocka_unit_test(test_deadline_kills_what_ignores_term),
 		cmocka_unit_test(test_only_named_descriptors_arrive),
 		cmocka_unit_test(test_a_failed_execve_names_the_step),
+		cmocka_unit_test(test_program_below_a_closed_directory),
 		cmocka_unit_test(test_start_time),
 	};
 
