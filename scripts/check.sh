@@ -56,7 +56,7 @@ undefined_armhf() {
 }
 
 size() {
-	./dev size --check
+	./dev size --check --packages
 }
 
 tidy() {

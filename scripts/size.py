@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""./dev size [--check] [BOARD...]: what each board's programs and packages weigh.
+"""./dev size [--check] [--packages] [BOARD...]: what each board's programs and packages weigh, and what a node costs at rest.
 
-Without --check, docs/size.json and the table in docs/boards.md are written; with it, a size that grew by more than
-5 % since then, or a main package above its limit, fails. What the rigs measure stands in the same file, under the
-board, and is left alone.
+Without --check, docs/size.json and the table in docs/boards.md are written; with it, what grew by more than 5 % since
+then, or is above its limit, fails. --packages leaves out what takes a guest in QEMU to measure.
 """
 import argparse
 import json
@@ -14,23 +13,40 @@ import subprocess
 import sys
 import tempfile
 
+from rig import footprint
+from rig.guest import Base
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 RECORD = TOP / "docs/size.json"
 PAGE = TOP / "docs/boards.md"
 # One of each architecture, and the smallest: boards of one architecture differ in limits only.
 BOARDS = ("qemu-x86_64", "qemu-arm64", "qemu-armhf", "qemu-arm64-minimal")
 GROWTH = 1.05
-PACKAGE_MAX = 400 * 1024
-PROGRAMS = ("baton", "batond", "baton-control", "baton-init", "baton-unpack", "baton-unpack-formats", "native.so",
-            "crun.so")
+KIB, MIB = 1 << 10, 1 << 20
+# kind, name, what stands in the table, the most that is allowed, and for a -minimal board
+FIGURES = (
+    ("packages", "baton", "package `baton`", 400 * KIB, 400 * KIB),
+    ("packages", "baton-image-formats", "package `baton-image-formats`", None, None),
+    *(("programs", name, "`%s`" % name, None, None) for name in (
+        "baton", "batond", "baton-control", "baton-init", "baton-unpack", "baton-unpack-formats", "native.so", "crun.so")),
+    ("memory", "private", "idle daemons, private memory", 3 * MIB, 2 * MIB),
+    ("memory", "proportional", "idle daemons, PSS", 7 * MIB, 5 * MIB),
+    ("written", "idle hour", "written to disk in an idle hour", 0, 0),
+    ("written", "deploy", "written to disk by a deploy", None, None),
+)
+PROGRAMS = [name for kind, name, *_ in FIGURES if kind == "programs"]
 BLOCK = re.compile(r"(<!-- sizes, written by ./dev size -->\n).*?(<!-- end -->\n)", re.S)
 
 
-def measure(board):
-    """Builds the packages of a board; sizes of the packages and of the stripped programs in them."""
-    made = subprocess.run([TOP / "dev", "package", board], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+def make_packages(board):
+    made = subprocess.run([TOP / "dev", "package", board], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return list(map(pathlib.Path, made.split()))
+
+
+def measure_packages(packages):
+    """Sizes of the packages and of the stripped programs in them."""
     sizes = {"packages": {}, "programs": {}}
-    for package in map(pathlib.Path, made):
+    for package in packages:
         sizes["packages"][package.name.split("_")[0]] = package.stat().st_size
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
@@ -40,33 +56,46 @@ def measure(board):
     return sizes
 
 
+def rig_of(board):
+    """The rig that imitates a board, with or without a fragment laid over it."""
+    return board.removesuffix("-minimal")
+
+
+def measure_rest(board, packages):
+    """Boots the board's rig with the package of `board`; a minute, and nearly two hours of the guest."""
+    base = Base(rig_of(board), next(path for path in packages if path.name.startswith("baton_")))
+    with tempfile.TemporaryDirectory() as folder:
+        return footprint.measure(base, pathlib.Path(folder), minimal=board != rig_of(board))
+
+
 def faults(board, old, new):
-    """Sentences for what is too large."""
-    if new["packages"]["baton"] > PACKAGE_MAX:
-        yield "%s: the package baton has %d bytes, %d are allowed" % (board, new["packages"]["baton"], PACKAGE_MAX)
+    """Sentences for what is too large or has grown; `new` may hold some kinds of figures only."""
     if old is None:
         yield "%s is not in %s: run ./dev size" % (board, RECORD.relative_to(TOP))
         return
-    for kind in ("packages", "programs"):
-        for name, size in sorted(new[kind].items()):
-            before = old.get(kind, {}).get(name)
-            if before is not None and size > before * GROWTH:
-                yield "%s: %s grew from %d to %d bytes (%+.1f %%)" % (
-                    board, name, before, size, 100 * (size - before) / before)
+    for kind, name, _, limit, minimal_limit in FIGURES:
+        value = new.get(kind, {}).get(name)
+        if value is None:
+            continue
+        most = minimal_limit if board != rig_of(board) else limit
+        if most is not None and value > most:
+            yield "%s: %s, %s: %d bytes, %d are allowed" % (board, kind, name, value, most)
+        before = old.get(kind, {}).get(name)
+        if before is None:
+            yield "%s: %s, %s is not in %s: run ./dev size" % (board, kind, name, RECORD.relative_to(TOP))
+        elif value > before * GROWTH:
+            yield "%s: %s, %s grew from %d to %d bytes (%+.1f %%)" % (
+                board, kind, name, before, value, 100 * (value - before) / max(before, 1))
 
 
 def table(record):
-    """The sizes in KiB as Markdown: a row a file, a column a board."""
+    """The figures in KiB as Markdown: a row a figure, a column a board."""
     boards = [board for board in BOARDS if board in record] + sorted(set(record) - set(BOARDS))
     lines = ["| KiB | " + " | ".join(boards) + " |", "|---|" + "---:|" * len(boards)]
-    for kind in ("packages", "programs"):
-        names = [name for name in ("baton", "baton-image-formats", *PROGRAMS)
-                 if any(name in record[board].get(kind, {}) for board in boards)]
-        for name in dict.fromkeys(names):
-            cells = ["%.0f" % (record[board][kind][name] / 1024) if name in record[board].get(kind, {}) else ""
-                     for board in boards]
-            label = "package `%s`" % name if kind == "packages" else "`%s`" % name
-            lines.append("| %s | %s |" % (label, " | ".join(cells)))
+    for kind, name, label, *_ in FIGURES:
+        values = [record[board].get(kind, {}).get(name) for board in boards]
+        if any(value is not None for value in values):
+            lines.append("| %s | %s |" % (label, " | ".join("" if value is None else "%.0f" % (value / KIB) for value in values)))
     return "\n".join(lines) + "\n"
 
 
@@ -80,10 +109,16 @@ def write_page(record):
 def main():
     parser = argparse.ArgumentParser(prog="./dev size", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with docs/size.json instead of writing it")
+    parser.add_argument("--packages", action="store_true", help="no guests: sizes of packages and programs alone")
     parser.add_argument("boards", nargs="*", metavar="BOARD", help="default: " + ", ".join(BOARDS))
     chosen = parser.parse_args()
     record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-    found = {board: measure(board) for board in chosen.boards or BOARDS}
+    found = {}
+    for board in chosen.boards or BOARDS:
+        packages = make_packages(board)
+        found[board] = measure_packages(packages)
+        if not chosen.packages:
+            found[board].update(measure_rest(board, packages))
     sys.stdout.write(table(found))
     if chosen.check:
         wrong = [fault for board, sizes in found.items() for fault in faults(board, record.get(board), sizes)]

@@ -22,6 +22,8 @@ BOOT_SECONDS = 120  # a loaded machine needs ten times what an idle one does
 ACCOUNTS = "root:x:0:0:root:/root:/bin/sh\nbaton:x:990:990::/:/bin/false\nmosquitto:x:991:991::/:/bin/false\n"
 GROUPS = "root:x:0:\nbaton:x:990:\nmosquitto:x:991:\n"
 CONFIG = 'user = "baton";\nruntimes = { enabled = [ "native", "crun" ]; };\n'
+# What `baton image import` takes in every guest: busybox under this name.
+IMAGE, LAYOUT = "test/busybox:1", "/images/busybox"
 
 
 class GuestError(Exception):
@@ -32,6 +34,10 @@ class Result:
     def __init__(self, status, output):
         self.status = status
         self.output = output
+
+
+def files_below(folder):
+    return sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file())
 
 
 class Base:
@@ -55,24 +61,35 @@ class Base:
         self.system.text("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
         self.system.text("etc/nsswitch.conf", "hosts: files dns\n")
         self._add_package(package)
+        self._add_image()
 
     def _add_package(self, package):
         with tempfile.TemporaryDirectory() as work:
             unpack(package, work, "./usr/share/*")
-            for path in sorted(pathlib.Path(work).rglob("*")):
-                if path.is_file():
-                    self.system.needs(path)
-                    self.system.text(str(path.relative_to(work)), path.read_bytes(), path.stat().st_mode & 0o7777)
+            for path in files_below(work):
+                self.system.needs(path)
+                self.system.text(str(path.relative_to(work)), path.read_bytes(), path.stat().st_mode & 0o7777)
+
+    def _add_image(self):
+        """An OCI layout for the guest's processor, to try things with."""
+        environment = {**os.environ, "BUSYBOX": str(self.system.find("usr/bin/busybox")),
+                       "ARCHITECTURE": {"armhf": "arm"}.get(self.board.architecture, self.board.architecture)}
+        with tempfile.TemporaryDirectory() as work:
+            layout = pathlib.Path(work, "layout")
+            subprocess.run([HERE.parent / "make-image.sh", IMAGE, layout], check=True, env=environment,
+                           stdout=subprocess.DEVNULL)
+            for path in files_below(layout):
+                self.system.text(LAYOUT.lstrip("/") + "/" + str(path.relative_to(layout)), path.read_bytes())
 
 
 class Guest:
     """
-    One boot. `folder` gets the console log. `files` (an Archive) is unpacked over the system. `network` is a list of
-    QEMU arguments that name the netdev "lan"; without it there is no network card at all. `broker` is the address of
+    One boot. `folder` gets the console log. `files` (an Archive) and `text` ({path: content}) are laid over the system.
+    `network` is a list of QEMU arguments that name the netdev "lan"; without it there is no network card at all. `broker` is the address of
     the fleet's broker when it is not the node's own.
     """
 
-    def __init__(self, base, folder, *, name="n1", config=CONFIG, files=None, disk=None, append="", address="", network=(),
+    def __init__(self, base, folder, *, name="n1", config=CONFIG, files=None, text=None, disk=None, append="", address="", network=(),
                  broker="", daemon=True, shell=False, qemu=(), pass_fds=()):
         self.base = base
         self.folder = pathlib.Path(folder)
@@ -80,6 +97,8 @@ class Guest:
         self.initrd = self.folder / (name + ".initrd")
         board = base.board
         own = files.copy() if files else Archive()
+        for path, content in (text or {}).items():
+            own.text(path, content)
         own.text("etc/rig.conf", "".join("%s=%s\n" % (key, shlex.quote(value)) for key, value in {
             "name": name, "modules": " ".join(board.modules), "channel": board.channel,
             "disk": board.disk if disk else "", "address": address, "broker": broker, "daemon": "yes" if daemon else "no",

@@ -3,7 +3,6 @@
 import socket
 
 from .guest import CONFIG, Guest
-from .initramfs import Archive
 
 BROKER = "10.77.0.1"
 # The broker of the fleet is one of its own here, so that the other guest reaches it.
@@ -18,21 +17,20 @@ class Lan:
         self.base = base
         self.ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
 
-    def _guest(self, end, folder, name, address, config, files, options):
+    def _guest(self, end, folder, name, address, config, **options):
         card = ["-netdev", "socket,id=lan,fd=%d" % end.fileno()]
-        guest = Guest(self.base, folder, name=name, config=config, files=files, address=address, broker=BROKER, network=card,
+        guest = Guest(self.base, folder, name=name, config=config, address=address, broker=BROKER, network=card,
                       pass_fds=(end.fileno(),), **options)
         end.close()
         return guest
 
-    def broker_node(self, folder, files=None, **options):
+    def broker_node(self, folder, **options):
         """Node n1: mosquitto for both, agent and controller."""
-        files = files.copy() if files else Archive()
-        files.text("etc/mosquitto.conf", MOSQUITTO)
-        files.text("etc/rig.start", "mosquitto -c /etc/mosquitto.conf 2>/run/rig/mosquitto.log &\n")
-        return self._guest(self.ends[0], folder, "n1", BROKER + "/24", CONFIG + EXTERNAL, files, options)
+        text = {"etc/mosquitto.conf": MOSQUITTO,
+                "etc/rig.start": "mosquitto -c /etc/mosquitto.conf 2>/run/rig/mosquitto.log &\n"}
+        return self._guest(self.ends[0], folder, "n1", BROKER + "/24", CONFIG + EXTERNAL, text=text, **options)
 
-    def agent_node(self, folder, files=None, **options):
+    def agent_node(self, folder, **options):
         """Node n2: an agent that reaches the broker of n1."""
         config = CONFIG + EXTERNAL + "roles = { controller = false; };\n"
-        return self._guest(self.ends[1], folder, "n2", "10.77.0.2/24", config, files, options)
+        return self._guest(self.ends[1], folder, "n2", "10.77.0.2/24", config, **options)

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was recorded in docs/size.json holds, and the comparison can fail."""
-import importlib.util
 import json
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TOP / "scripts"))
 
-
-@pytest.fixture(scope="module")
-def size():
-    spec = importlib.util.spec_from_file_location("size", TOP / "scripts/size.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+import size  # noqa: E402  (the path above makes it importable)
 
 
 def sizes(baton=1000, program=1000):
@@ -23,8 +18,12 @@ def sizes(baton=1000, program=1000):
 
 
 def test_no_growth(board):
-    done = subprocess.run([TOP / "dev", "size", "--check", board.name], capture_output=True, text=True, check=False)
+    done = subprocess.run([TOP / "dev", "size", "--check", "--packages", board.name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def at_rest(private=1000, idle_hour=0):
+    return {"memory": {"private": private}, "written": {"idle hour": idle_hour}}
 
 
 @pytest.mark.parametrize("new, words", [
@@ -32,19 +31,31 @@ def test_no_growth(board):
     (sizes(500, 500), []),
     (sizes(1051), ["baton grew from 1000 to 1051 bytes"]),
     (sizes(program=1051), ["batond grew from 1000 to 1051 bytes"]),
+    (at_rest(1050), []),
+    (at_rest(1051), ["private grew from 1000 to 1051 bytes"]),
+    (at_rest(idle_hour=512), ["512 bytes, 0 are allowed", "idle hour grew from 0 to 512 bytes"]),
+    ({"memory": {"proportional": 5}}, ["proportional is not in docs/size.json: run ./dev size"]),
 ])
-def test_five_percent(size, new, words):
-    found = list(size.faults("board", sizes(), new))
+def test_five_percent(new, words):
+    found = list(size.faults("board", {**sizes(), **at_rest()}, new))
     assert len(found) == len(words) and all(word in fault for word, fault in zip(words, found))
 
 
-def test_limit_and_unknown_board(size):
-    large = sizes(400 * 1024 + 1)
-    assert len(list(size.faults("board", large, large))) == 1
+@pytest.mark.parametrize("board, new", [
+    ("board", sizes(400 * 1024 + 1)),
+    ("board", at_rest(3 * size.MIB + 1)),
+    ("board-minimal", at_rest(2 * size.MIB + 1)),
+])
+def test_limits(board, new):
+    (fault,) = size.faults(board, new, new)
+    assert "are allowed" in fault
+
+
+def test_unknown_board():
     assert "run ./dev size" in next(size.faults("board", None, sizes()))
 
 
-def test_record_and_page_agree(size):
+def test_record_and_page_agree():
     record = json.loads(size.RECORD.read_text())
     assert set(size.BOARDS) <= set(record)
     assert size.table(record) in size.PAGE.read_text()

@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from rig.guest import Base  # noqa: E402  (the paths above make these importable)
 from rig.packages import make_package  # noqa: E402
-from rig_node import RigNode, busybox_image  # noqa: E402
+from rig_node import RigNode  # noqa: E402
 
 QUICK = ["qemu-x86_64", "qemu-arm64"]
 SLOW = ["qemu-armhf", "rpi3", "rpi2"]
@@ -42,25 +42,13 @@ def x86_64(bases):
     return bases("qemu-x86_64")
 
 
-@pytest.fixture(scope="session")
-def images(tmp_path_factory):
-    """Files of a guest with the image test/busybox:1 for its processor, in /images/busybox."""
-    made = {}
-
-    def get(base):
-        if base.name not in made:
-            made[base.name] = busybox_image(base, tmp_path_factory.mktemp("image") / "layout")
-        return made[base.name]
-    return get
-
-
 @pytest.fixture
-def boot(tmp_path, images):
-    """boot(base, ...): starts a RigNode with the image at hand. All end with the test."""
+def boot(tmp_path):
+    """boot(base, ...): starts a RigNode. All end with the test."""
     started = []
 
     def start(base, name="n1", **options):
-        node = RigNode(base, tmp_path, images(base), name=name, **options)
+        node = RigNode(base, tmp_path, name=name, **options)
         started.append(node)
         return node
     yield start
@@ -69,9 +57,9 @@ def boot(tmp_path, images):
 
 
 @pytest.fixture(scope="module")
-def node(base, images, tmp_path_factory):
+def node(base, tmp_path_factory):
     """A guest for all tests of a module, online, with the image imported. Tests leave nothing behind."""
-    one = RigNode(base, tmp_path_factory.mktemp("rig"), images(base))
+    one = RigNode(base, tmp_path_factory.mktemp("rig"))
     try:
         one.online_seconds = one.guest.wait_online()
         one.import_image()

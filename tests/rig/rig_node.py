@@ -2,31 +2,15 @@
 """A node in a guest: what an operator does with it and what can be seen from outside. Times are the guest's."""
 import itertools
 import json
-import os
-import pathlib
 import shlex
-import subprocess
 import time
 
-from rig.guest import CONFIG, Guest
-from rig.initramfs import Archive
+from rig.guest import CONFIG, IMAGE, LAYOUT, Guest
 
-IMAGE = "test/busybox:1"
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 NUMBERS = itertools.count(1)
 # What tests bind into containers, and what they need to make devices.
 ALLOW = 'allow = { bind_paths = [ "/run/rig" ]; privileged_capabilities = true; };\n'
 PATIENCE = 120  # seconds of this machine for what takes few in the guest
-
-
-def busybox_image(base, layout):
-    """An Archive with the image for the guest's processor as an OCI layout in /images/busybox."""
-    environment = {**os.environ, "BUSYBOX": str(base.system.find("usr/bin/busybox")),
-                   "ARCHITECTURE": {"armhf": "arm"}.get(base.board.architecture, base.board.architecture)}
-    subprocess.run([TOP / "scripts/make-image.sh", IMAGE, layout], check=True, env=environment, stdout=subprocess.DEVNULL)
-    files = Archive()
-    files.tree("images/busybox", layout)
-    return files
 
 
 def service(script="while true; do sleep 1; done", **more):
@@ -45,14 +29,11 @@ def unique(word):
 
 
 class RigNode:
-    """`files` and `text` ({path: content}) are added to the guest; `options` are those of Guest."""
+    """`options` are those of Guest."""
 
-    def __init__(self, base, folder, files=None, *, text=None, config=CONFIG, **options):
+    def __init__(self, base, folder, *, config=CONFIG, **options):
         self.base = base
-        own = files.copy() if files else Archive()
-        for path, content in (text or {}).items():
-            own.text(path, content)
-        self.guest = Guest(base, folder, files=own, config=config + ALLOW, **options)
+        self.guest = Guest(base, folder, config=config + ALLOW, **options)
         self.online_seconds = None
 
     def close(self):
@@ -70,7 +51,7 @@ class RigNode:
         return result
 
     def import_image(self):
-        self.baton("image", "import", "/images/busybox")
+        self.baton("image", "import", LAYOUT)
 
     def write(self, path, text):
         self.sh("cat >%s <<'END-OF-FILE'\n%s\nEND-OF-FILE" % (path, text))

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from rig.guest import make_disk
+from rig.guest import LAYOUT, make_disk
 from rig.network import Lan
 from rig_node import manifest, service
 
@@ -117,7 +117,7 @@ def test_disk_full(x86_64, boot, tmp_path):
     assert refused.status == 3 and "KiB left" in refused.output and "1024 KiB" in refused.output, refused.output
     refused = node.apply(manifest("other", web=service()), check=False)
     assert refused.status == 3 and "KiB left" in refused.output, refused.output
-    failed = node.baton("image", "import", "--name", "test/other:1", "/images/busybox", check=False)
+    failed = node.baton("image", "import", "--name", "test/other:1", LAYOUT, check=False)
     assert failed.status == 0 or "space" in failed.output, failed.output
     # More of what is in force: the node keeps the new ones waiting and says why.
     node.baton("scale", "--detach", "shop", "web=2")
@@ -138,7 +138,7 @@ def test_image_import_on_a_full_disk(x86_64, boot, tmp_path):
     node = boot(x86_64, disk=make_disk(tmp_path / "disk", 48))
     node.guest.wait_online()
     node.sh("! dd if=/dev/zero of=/var/lib/baton/fill bs=64k 2>/dev/null; sync")  # with the blocks for root, who imports
-    failed = node.baton("image", "import", "/images/busybox", check=False)
+    failed = node.baton("image", "import", LAYOUT, check=False)
     assert failed.status == 1 and "No space left" in failed.output, failed.output
     assert json.loads(node.baton("image", "ls", "-o", "json").output)["images"] == []
     node.sh("rm /var/lib/baton/fill; sync")
@@ -159,14 +159,14 @@ def test_without_memory_controller(base, boot):
     assert "memory" in limited.output, limited.output
 
 
-def test_two_nodes(x86_64, images, tmp_path):
+def test_two_nodes(x86_64, tmp_path):
     lan = Lan(x86_64)
-    first = lan.broker_node(tmp_path, files=images(x86_64))
-    second = lan.agent_node(tmp_path, files=images(x86_64))
+    first = lan.broker_node(tmp_path)
+    second = lan.agent_node(tmp_path)
     try:
         for guest in (first, second):
             guest.wait_online()
-            guest.check("baton image import /images/busybox")
+            guest.check("baton image import " + LAYOUT)
         first.check("cat >/run/rig/m.json <<'END'\n%s\nEND\nbaton apply --timeout 90 /run/rig/m.json" %
                     json.dumps(manifest("pair", one=service("echo here; while true; do sleep 1; done", scale=2))))
         found = json.loads(first.check("baton ps -o json"))["instances"]
