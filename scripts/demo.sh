@@ -13,24 +13,50 @@ chmod 755 "$folder"
 cgroup=baton-demo-$$
 batond_pid=
 
+# Pids in our own control groups: nothing of anybody else is there.
+members() {
+	awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/self/mounts | while read -r hierarchy; do
+		[ ! -d "$hierarchy/$cgroup" ] || find "$hierarchy/$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null
+	done | sort -u
+}
+
+# The polite way first. What a broken build leaves is killed and unmounted, before its folder goes.
 clean() {
 	status=$?
 	set +e
-	trap - EXIT INT TERM
+	trap '' INT TERM # a second Ctrl-C must not stop this half-way; every step has an end
+	trap - EXIT
 	if [ -n "$batond_pid" ]; then
-		baton rm hello >/dev/null 2>&1
+		for app in hello crunned; do
+			baton rm --timeout 20 "$app" >/dev/null 2>&1
+		done
 		kill "$batond_pid" 2>/dev/null
 		wait "$batond_pid" 2>/dev/null
 	fi
+	for _ in $(seq 1 100); do
+		pids=$(members)
+		[ -n "$pids" ] || break
+		# shellcheck disable=SC2086 # one word for each process
+		kill -9 $pids 2>/dev/null
+		sleep 0.05
+	done
+	awk -v folder="$folder/" 'index($2, folder) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
+		umount -l "$mount"
+	done
 	awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/self/mounts | while read -r hierarchy; do
 		[ -d "$hierarchy/$cgroup" ] && find "$hierarchy/$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
 	done
-	[ "$status" -eq 0 ] || tail -n 30 "$folder/batond.log" >&2
+	[ "$status" -eq 0 ] || [ "$status" -eq 130 ] || tail -n 30 "$folder/batond.log" >&2
 	rm -rf "$folder"
 	exit "$status"
 }
 trap clean EXIT
 trap 'exit 130' INT TERM
+
+fail() { # what is wrong
+	printf 'demo: %s\n' "$*" >&2
+	exit 1
+}
 
 step() {
 	printf '\n== %s\n' "$*"
@@ -60,8 +86,14 @@ wait_for() { # DESCRIPTION COMMAND...
 		"$@" >/dev/null 2>&1 && return 0
 		sleep 0.05
 	done
-	echo "demo: waited in vain for $what" >&2
-	return 1
+	fail "waited in vain for $what"
+}
+
+# The containers must not notice what happens around them.
+same_pid() { # PID
+	now=$(instance_field pid)
+	[ "$now" = "$1" ] || fail "the container's pid was $1 and is $now"
+	echo "   same pid as before: $now"
 }
 
 cat >"$folder/baton.conf" <<CONF
@@ -77,7 +109,8 @@ export BATON_CONFIG="$folder/baton.conf"
 
 step "A node of one: batond starts a private mosquitto and baton-control (agent and controller)"
 printf '$ batond --config %s &\n' "$folder/baton.conf"
-batond --config "$folder/baton.conf" >"$folder/batond.log" 2>&1 & # not through show: $! would be a shell
+# A session of its own, as a service has: Ctrl-C is for the demo, which needs batond to take its containers away.
+setsid batond --config "$folder/baton.conf" >"$folder/batond.log" 2>&1 & # not through show: $! would be a shell
 batond_pid=$!
 wait_for "the node" baton nodes
 show baton nodes
@@ -105,10 +138,11 @@ show baton ps hello
 step "kill -9 of baton-control: the container does not notice"
 pid=$(instance_field pid)
 control=$(pgrep -P "$batond_pid" -f baton-control | head -n 1)
+[ -n "$control" ] || fail "batond has no child baton-control"
 show kill -9 "$control"
 sleep 0.5
 wait_for "the node" baton nodes
-[ "$(instance_field pid)" = "$pid" ] && echo "   same pid as before: $pid"
+same_pid "$pid"
 
 step "Scale from 1 to 3"
 pause
@@ -120,7 +154,12 @@ show baton ps hello
 step "A rejected document: every error at once, and nothing that runs is touched"
 pause
 printf '{"name": "hello", "services": {"hello": {"image": "x", "mem_limit": "-1", "comand": "typo"}}}' >"$folder/bad.json"
-show baton apply "$folder/bad.json" || echo "   exit status $?"
+pid=$(instance_field pid)
+code=0
+show baton apply "$folder/bad.json" || code=$?
+[ "$code" -eq 3 ] || fail "the exit status of a rejection is 3, not $code"
+echo "   exit status $code"
+same_pid "$pid"
 show baton apply examples/hello/compose.yaml --detach
 
 step "One service on each runtime"
