@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/cli/bus.h"
 #include "core/cli/table.h"
+#include "core/cli/terminal.h"
 
 static const char *const state_names[] = {
 	[CHECK_OK] = "OK",
@@ -75,10 +76,10 @@ static void write_text(const json_t *results)
 	json_array_foreach(results, i, result) {
 		const char *advice = json_get_string(result, "advice", "");
 
-		(void)printf("%-4s  %-14s  %s\n", json_get_string(result, "state", ""),
+		terminal_printf(stdout, "%-4s  %-14s  %s\n", json_get_string(result, "state", ""),
 		        json_get_string(result, "name", ""), json_get_string(result, "text", ""));
 		if (advice[0])
-			(void)printf("%22s  -> %s\n", "", advice);
+			terminal_printf(stdout, "%22s  -> %s\n", "", advice);
 	}
 	(void)printf("%zu checks, %zu warnings, %zu failed\n", json_array_size(results),
 	        count(results, CHECK_WARN), count(results, CHECK_FAIL));

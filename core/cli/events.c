@@ -5,12 +5,7 @@
 #include "core/base/json.h"
 #include "core/cli/bus.h"
 #include "core/cli/table.h"
-
-static void write_clean(const char *text)
-{
-	for (; *text; text++)
-		(void)putchar((unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text);
-}
+#include "core/cli/terminal.h"
 
 static void on_event(void *arg, const struct topic *topic, json_t *event)
 {
@@ -31,7 +26,7 @@ static void on_event(void *arg, const struct topic *topic, json_t *event)
 			continue;
 		if (i > 0)
 			(void)putchar(' ');
-		write_clean(text);
+		terminal_write(text, "", stdout);
 	}
 	(void)putchar('\n');
 	(void)fflush(stdout);

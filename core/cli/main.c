@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/strv.h"
 #include "core/cli/cli.h"
+#include "core/cli/terminal.h"
 
 static const struct verb verbs[] = {
 	{ "apply", "FILE", "publish a manifest and wait until it runs",
@@ -98,10 +99,7 @@ static void tell(const char *kind, const char *format, va_list args)
 
 	(void)vsnprintf(text, sizeof(text), format, args);
 	/* Reasons come from the network, and a terminal obeys escape sequences. */
-	for (char *c = text; *c; c++) {
-		if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7F)
-			*c = '?';
-	}
+	terminal_clean(text, "\n");
 	(void)fprintf(stderr, "baton: %s%s\n", kind, text);
 }
 

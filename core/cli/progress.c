@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/cli/terminal.h"
+
 #define WIDTH_DEFAULT 80
 
 void progress_init(struct progress *progress, bool quiet)
@@ -32,10 +34,7 @@ void progress_show(struct progress *progress, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	for (char *c = text; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7F)
-			*c = '?';
-	}
+	terminal_clean(text, "");
 	if (progress->quiet || strcmp(text, progress->last) == 0)
 		return;
 	memcpy(progress->last, text, sizeof(text));

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/cli/terminal.h"
 
 struct table {
 	char **cells; /* n_rows * columns, the titles first */
@@ -48,10 +50,8 @@ static char *clean_copy(const char *text)
 {
 	char *copy = strdup(text && text[0] ? text : "-");
 
-	for (char *c = copy; c && *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7F)
-			*c = '?';
-	}
+	if (copy)
+		terminal_clean(copy, "");
 	return copy;
 }
 
@@ -97,13 +97,20 @@ void table_write(struct table *table, FILE *out)
 
 int json_write(const json_t *value, FILE *out)
 {
-	if (!value || json_dumpf(value, out, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) < 0 ||
-	        fputc('\n', out) == EOF || fflush(out) == EOF)
+	size_t flags = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY;
+
+	/* JSON escapes what is below 20 only, and a terminal obeys more than that. */
+	if (isatty(fileno(out)) == 1)
+		flags |= JSON_ENSURE_ASCII;
+	if (!value || json_dumpf(value, out, flags) < 0 || fputc('\n', out) == EOF || fflush(out) == EOF)
 		return -EIO;
 	return 0;
 }
 
 /* ---- time ---- */
+
+/* One more number of 32 bits of days, and the milliseconds are still in range. */
+#define DURATION_S_MAX (INT64_MAX / 4000)
 
 /* `count` digits at *text; -1 when there are fewer. */
 static int take_digits(const char **text, int count)
@@ -209,7 +216,7 @@ int duration_parse(const char *text, int64_t *ret_ms)
 		}
 		if (*end == '\0' && total == 0)
 			seconds = 1; /* a bare number */
-		if (seconds == 0)
+		if (seconds == 0 || total > DURATION_S_MAX)
 			return -EINVAL;
 		total += number * seconds;
 		text = *end ? end + 1 : end;
