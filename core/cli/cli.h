@@ -20,6 +20,8 @@ enum cli_exit {
 	CLI_EXITS
 };
 
+#define CLI_NOT_GIVEN UINT64_MAX
+
 /* Strings are borrowed from argv or the environment, NULL when not given. */
 struct cli_options {
 	const char *config;
@@ -30,7 +32,7 @@ struct cli_options {
 	const char *name;
 	char **env_files;
 	uint64_t timeout_s;
-	uint64_t lines;
+	uint64_t lines; /* or CLI_NOT_GIVEN */
 	bool help;
 	bool detach;
 	bool dry_run;

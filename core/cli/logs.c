@@ -7,24 +7,30 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include <baton/kconfig.h>
+
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/cli/fleet.h"
 #include "core/cli/table.h"
+#include "core/cli/terminal.h"
 #include "core/model/assignment.h"
 
 #define ANSWER_TIMEOUT_MS 10000
 #define TICK_MS           1000
 #define RENEW_TICKS       10 /* a node follows for 30 s unless it is asked again */
 #define SOURCES_MAX       200
+#define LINES_DEFAULT     100
 
 struct source {
 	SLIST_ENTRY(source) next;
 	struct logs *logs;
 	char id[INSTANCE_ID_MAX + 1];
 	char node[TOPIC_NAME_MAX + 1];
+	size_t lines;  /* that came */
 	bool answered; /* all lines of the request are here */
+	bool unknown;  /* its node does not know it yet: asked again while following */
 	bool gone;     /* its node has ended the stream */
 };
 
@@ -39,8 +45,8 @@ struct logs {
 	json_t *lines;                  /* [instance, line] of the requests, printed when all have answered */
 	bool merged;                    /* they are printed: lines go out as they come */
 	bool named;                     /* lines begin with the instance */
-	bool terminal;                  /* of standard output: containers must not send it escape sequences */
 	char open[INSTANCE_ID_MAX + 1]; /* whose line has no end yet */
+	FILE *open_stream;              /* where it has none */
 	unsigned ticks;
 	int code;
 };
@@ -87,13 +93,13 @@ static struct source *add(struct logs *logs, const char *id, const char *node)
 
 /* ---- printing ---- */
 
-static void write_text(const struct logs *logs, const char *text, FILE *out)
+/* Into a file goes what the container wrote; a terminal must not obey it. */
+static void write_text(const char *text, FILE *out)
 {
-	for (; *text; text++) {
-		bool control = ((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7F;
-
-		(void)fputc(control && logs->terminal ? '?' : *text, out);
-	}
+	if (isatty(fileno(out)) == 1)
+		terminal_write(text, "\t", out);
+	else
+		(void)fputs(text, out);
 }
 
 static void write_json(const char *id, const json_t *line)
@@ -115,16 +121,18 @@ static void write_line(struct logs *logs, const char *id, const json_t *line)
 		write_json(id, line);
 		return;
 	}
-	if (logs->open[0] && strcmp(logs->open, id) != 0) {
-		(void)fputc('\n', stdout);
+	if (logs->open[0] && (strcmp(logs->open, id) != 0 || logs->open_stream != out)) {
+		(void)fputc('\n', logs->open_stream);
+		(void)fflush(logs->open_stream); /* before the other stream, which may be the same terminal */
 		logs->open[0] = '\0';
 	}
 	if (!logs->open[0] && logs->named)
-		(void)fprintf(out, "%s | ", id);
+		terminal_printf(out, "%s | ", id);
 	if (!logs->open[0] && logs->cli->options.timestamps)
-		(void)fprintf(out, "%s ", json_get_string(line, "time", "-"));
-	write_text(logs, json_get_string(line, "text", ""), out);
+		terminal_printf(out, "%s ", json_get_string(line, "time", "-"));
+	write_text(json_get_string(line, "text", ""), out);
 	(void)snprintf(logs->open, sizeof(logs->open), "%s", partial ? id : "");
+	logs->open_stream = out;
 	if (!partial)
 		(void)fputc('\n', out);
 	(void)fflush(out);
@@ -182,22 +190,44 @@ static void take_lines(struct logs *logs, const char *id, const json_t *document
 
 /* ---- asking ---- */
 
+/* The status of an application names an instance before its node has taken the assignment. */
+static bool is_unknown(const json_t *answer)
+{
+	const json_t *finding = json_array_get(json_object_get(answer, "errors"), 0);
+
+	return strcmp(json_get_string(finding, "path", ""), "$.instance") == 0;
+}
+
+static void refused(struct source *source, const json_t *answer)
+{
+	source->unknown = source->logs->cli->options.follow && is_unknown(answer);
+	if (source->unknown)
+		return;
+	fleet_write_findings(source->id, json_object_get(answer, "errors"));
+	source->logs->code = CLI_FAILED;
+	source->gone = true;
+}
+
 static void on_answer(void *arg, json_t *answer)
 {
 	struct source *source = arg;
 	struct logs *logs = source->logs;
 	bool good = json_get_bool(answer, "ok", false);
 
-	if (good)
+	if (good) {
+		source->unknown = false;
+		source->lines += json_array_size(json_object_get(answer, "lines"));
 		take_lines(logs, source->id, answer);
-	else
-		fleet_write_findings(source->id, json_object_get(answer, "errors"));
-	if (!good)
-		logs->code = CLI_FAILED;
+	} else {
+		refused(source, answer);
+	}
 	if (source->answered || (good && !json_get_bool(answer, "end", true)))
 		return;
 	source->answered = true;
-	source->gone = source->gone || !good;
+	if (logs->since_ms > 0 && logs->cli->options.lines == CLI_NOT_GIVEN &&
+	        source->lines >= CONFIG_LOG_LINES_MAX)
+		cli_warning("%s: a node sends %d lines at most; there may be older ones", source->id,
+		        CONFIG_LOG_LINES_MAX);
 	if (--logs->n_waiting == 0 && !logs->merged)
 		bus_stop(logs->bus, CLI_OK);
 }
@@ -219,6 +249,16 @@ static int ask(struct source *source, uint64_t lines, bus_answer_fn answer)
 	                                              .arg = source });
 }
 
+/* With a time, it is the time that says how many; a node sends so many at most. */
+static uint64_t wanted_lines(const struct logs *logs)
+{
+	uint64_t lines = logs->cli->options.lines;
+
+	if (lines != CLI_NOT_GIVEN)
+		return lines;
+	return logs->since_ms > 0 ? CONFIG_LOG_LINES_MAX : LINES_DEFAULT;
+}
+
 static int start(struct logs *logs, const char *id, const char *node)
 {
 	struct source *source = add(logs, id, node);
@@ -229,7 +269,7 @@ static int start(struct logs *logs, const char *id, const char *node)
 	logs->n_waiting++;
 	if (logs->cli->options.follow)
 		code = bus_subscribe(logs->bus, TOPIC_NODE_LOGS, node, id);
-	return code == CLI_OK ? ask(source, logs->cli->options.lines, on_answer) : code;
+	return code == CLI_OK ? ask(source, wanted_lines(logs), on_answer) : code;
 }
 
 /* Asks for every instance that is new. */
@@ -301,29 +341,37 @@ static void on_tick(void *arg)
 		bus_stop(logs->bus, code);
 	else if (all_gone(logs))
 		bus_stop(logs->bus, logs->code);
-	if (++logs->ticks % RENEW_TICKS != 0)
-		return;
+	logs->ticks++;
 	SLIST_FOREACH(source, &logs->sources, next)
 	{
-		if (!source->gone)
-			(void)ask(source, 0, NULL); /* told why; the next renewal tries again */
+		/* Told why when it fails; the next renewal tries again. */
+		if (source->unknown)
+			(void)ask(source, wanted_lines(logs), on_answer);
+		else if (!source->gone && logs->ticks % RENEW_TICKS == 0)
+			(void)ask(source, 0, NULL);
+		source->unknown =
+		        false; /* until it is refused once more: two answers would be its lines twice */
 	}
 }
 
 /* ---- the verb ---- */
 
+/* 0 stands for no limit: a time before 1970 is one all the same. */
 static int parse_since(const char *text, int64_t *ret_ms)
 {
 	int64_t duration;
+	int64_t ms;
 
-	if (!text || time_parse(text, ret_ms) == 0)
+	if (!text)
 		return CLI_OK;
-	if (duration_parse(text, &duration) < 0)
+	if (duration_parse(text, &duration) == 0)
+		ms = clock_wall_ms() - duration;
+	else if (time_parse(text, &ms) < 0)
 		return cli_error(CLI_USAGE,
 		        "--since: \"%s\" is neither a duration (90s, 10m, 1h30m, 2d) nor a time "
 		        "(2026-11-24T10:00:00Z)",
 		        text);
-	*ret_ms = clock_wall_ms() - duration;
+	*ret_ms = ms > 0 ? ms : 1;
 	return CLI_OK;
 }
 
@@ -370,7 +418,7 @@ static int run(struct logs *logs)
 
 int verb_logs(const struct cli *cli)
 {
-	struct logs logs = { .cli = cli, .wanted = cli->operands[0], .terminal = isatty(STDOUT_FILENO) == 1 };
+	struct logs logs = { .cli = cli, .wanted = cli->operands[0] };
 	struct source *source;
 	int code = parse_since(cli->options.since, &logs.since_ms);
 

@@ -20,7 +20,8 @@ static const struct option_row table[] = {
 	{ 'C', "config", "FILE", OPTION_TEXT, AT(config),
 	        "configuration file of the node (default: $BATON_CONFIG, then /etc/baton/baton.conf)" },
 	{ 'B', "broker", "ADDRESS", OPTION_TEXT, AT(broker),
-	        "HOST[:PORT] or unix:/PATH instead of the broker of the configuration (default: "
+	        "HOST, HOST:PORT, [IPV6]:PORT or unix:/PATH instead of the broker of the configuration "
+	        "(default: "
 	        "$BATON_BROKER)" },
 	{ 'P', "prefix", "PREFIX", OPTION_TEXT, AT(prefix),
 	        "first levels of all topics (default: $BATON_PREFIX, then the configuration, then "
@@ -36,7 +37,8 @@ static const struct option_row table[] = {
 	        "name of the application or image, instead of its own" },
 	{ 'f', "follow", NULL, OPTION_FLAG, AT(follow), "go on with new lines" },
 	{ 'n', "lines", "NUMBER", OPTION_NUMBER, AT(lines),
-	        "the last NUMBER lines of each instance (default: 100)" },
+	        "the last NUMBER lines of each instance (default: 100; with --since, all that a node "
+	        "sends)" },
 	{ 'S', "since", "WHEN", OPTION_TEXT, AT(since),
 	        "only lines after a time, or not older than a duration" },
 	{ 't', "timestamps", NULL, OPTION_FLAG, AT(timestamps), "begin each line with its time" },
@@ -150,7 +152,7 @@ int cli_parse(int argc, char **argv, struct cli *cli)
 	int key;
 
 	cli->options.timeout_s = 60;
-	cli->options.lines = 100;
+	cli->options.lines = CLI_NOT_GIVEN;
 	make_tables(cli->verb, shorts, longs);
 	while (code == CLI_OK && (key = getopt_long(argc, argv, shorts, longs, NULL)) >= 0) {
 		if (key == '?')
