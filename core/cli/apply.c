@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <baton/kconfig.h>
+
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/digest.h"
@@ -13,6 +15,7 @@
 #include "core/cli/manifest.h"
 #include "core/cli/progress.h"
 #include "core/cli/table.h"
+#include "core/cli/terminal.h"
 #include "core/model/compose.h"
 
 #define TICK_MS 100
@@ -27,7 +30,9 @@ struct application {
 	char digest[DIGEST_HEX_SIZE];
 	struct bus *bus;
 	struct progress progress;
-	bool published;
+	bool sent;
+	bool published;   /* the broker has it */
+	bool refused;     /* a verdict without a digest has come since */
 	bool judged;      /* the verdict on this document is here */
 	int64_t running;  /* since when, boot clock; 0: it does not */
 	int64_t degraded; /* since when, boot clock; 0: it is not */
@@ -40,23 +45,36 @@ static const json_t *status_of(const struct application *application)
 	return bus_document(application->bus, TOPIC_APP_STATUS, application->app, NULL);
 }
 
-/* A status speaks of our document when it carries its digest: the one before may still be there. */
+/*
+ * A status speaks of our document when it carries its digest: the one before may still be there. What was
+ * refused unread (no room for another application, larger than that controller's limit) has a verdict without
+ * a digest: ours when it came after the document.
+ */
 static const json_t *verdict_of(const struct application *application)
 {
 	const json_t *document = json_object_get(status_of(application), "document");
+	const char *digest = json_get_string(document, "digest", NULL);
 
-	return strcmp(json_get_string(document, "digest", ""), application->digest) == 0 ? document : NULL;
+	if (!digest)
+		return application->refused ? document : NULL;
+	return strcmp(digest, application->digest) == 0 ? document : NULL;
+}
+
+static bool is_refusal(const json_t *status)
+{
+	const json_t *document = json_object_get(status, "document");
+
+	return json_is_null(json_object_get(document, "digest")) &&
+	       strcmp(json_get_string(document, "verdict", ""), "rejected") == 0;
 }
 
 static void judge(struct application *application, const json_t *document)
 {
 	application->judged = true;
 	progress_end(&application->progress);
-	fleet_write_findings("warning", json_object_get(document, "warnings"));
-	if (strcmp(json_get_string(document, "verdict", ""), "accepted") == 0)
-		return;
-	fleet_write_findings("rejected", json_object_get(document, "errors"));
-	bus_stop(application->bus, CLI_REJECTED);
+	fleet_write_verdict(document);
+	if (strcmp(json_get_string(document, "verdict", ""), "accepted") != 0)
+		bus_stop(application->bus, CLI_REJECTED);
 }
 
 static void look(struct application *application)
@@ -90,9 +108,12 @@ static void look(struct application *application)
 
 static void on_message(void *arg, const struct topic *topic, json_t *document)
 {
-	(void)document;
-	if (topic->kind == TOPIC_APP_STATUS)
-		look(arg);
+	struct application *application = arg;
+
+	if (topic->kind != TOPIC_APP_STATUS)
+		return;
+	application->refused = application->sent && is_refusal(document);
+	look(application);
 }
 
 static void on_tick(void *arg)
@@ -111,7 +132,7 @@ static int tell(const struct cli *cli, const struct application *application, in
 	if (cli->options.json && application->judged && json_write(status, stdout) < 0)
 		return CLI_FAILED;
 	if (code == CLI_OK && !cli->options.json)
-		(void)printf("%s is running: %s\n", application->app, reason);
+		terminal_printf(stdout, "%s is running: %s\n", application->app, reason);
 	if (code == CLI_FAILED)
 		(void)cli_error(CLI_FAILED, "%s stays degraded: %s", application->app, reason);
 	if (code == CLI_TIMEOUT && !application->judged)
@@ -144,9 +165,11 @@ static int publish(const struct cli *cli, struct application *application)
 
 	if (code == CLI_OK)
 		code = bus_sync(application->bus);
-	if (code == CLI_OK)
-		code = bus_publish(application->bus, TOPIC_APP_DESIRED, application->app, application->text,
-		        strlen(application->text));
+	if (code != CLI_OK)
+		return code;
+	application->sent = true; /* bus_publish waits too: the verdict may come meanwhile */
+	code = bus_publish(application->bus, TOPIC_APP_DESIRED, application->app, application->text,
+	        strlen(application->text));
 	if (code != CLI_OK)
 		return code;
 	application->published = true;
@@ -161,7 +184,10 @@ static int publish(const struct cli *cli, struct application *application)
 
 /* ---- --dry-run ---- */
 
-/* The decoder of the controller, so what is said here is what the controller would say. */
+/*
+ * The decoder of the controller, so what is said here is what the controller would say. Also for what no
+ * controller would read, as a broker or bridge on the way may drop what is so large without a word.
+ */
 static int dry_run(const struct cli *cli, const struct application *application, json_t *document)
 {
 	cleanup_json json_t *result = NULL;
@@ -176,6 +202,8 @@ static int dry_run(const struct cli *cli, const struct application *application,
 	result = json_pack("{s:s, s:s, s:o, s:o, s:O}", "app", application->app, "verdict",
 	        r == 0 ? "accepted" : "rejected", "errors", verdict_errors_json(&verdict), "warnings",
 	        verdict_warnings_json(&verdict), "manifest", document);
+	if (result && verdict.truncated)
+		(void)json_object_set_new(result, "truncated", json_true()); /* else it is not told */
 	verdict_release(&verdict);
 	if (!result)
 		return cli_error(CLI_FAILED, "out of memory");
@@ -183,8 +211,7 @@ static int dry_run(const struct cli *cli, const struct application *application,
 		if (json_write(result, stdout) < 0)
 			return CLI_FAILED;
 	} else {
-		fleet_write_findings("warning", json_object_get(result, "warnings"));
-		fleet_write_findings("rejected", json_object_get(result, "errors"));
+		fleet_write_verdict(result);
 		if (r == 0)
 			(void)printf("%s would be accepted; nothing is published\n", application->app);
 	}
@@ -211,7 +238,7 @@ static int run(const struct cli *cli, struct application *application, json_t *d
 
 	if (digest_sha256(application->text, strlen(application->text), application->digest) < 0)
 		return cli_error(CLI_FAILED, "out of memory");
-	if (cli->options.dry_run)
+	if (cli->options.dry_run || strlen(application->text) > CONFIG_MAX_DOCUMENT_BYTES)
 		return dry_run(cli, application, document);
 	if (!topic_name_valid(application->app))
 		return cli_error(CLI_USAGE,

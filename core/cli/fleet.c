@@ -139,3 +139,22 @@ void fleet_write_findings(const char *kind, const json_t *findings)
 		        limit ? limit : "", limit ? ")" : "");
 	}
 }
+
+const char *fleet_more_findings(const json_t *document)
+{
+	bool rejected = strcmp(json_get_string(document, "verdict", ""), "rejected") == 0;
+
+	if (!json_get_bool(document, "truncated", false))
+		return NULL;
+	return rejected ? "... and more errors" : "... and more warnings";
+}
+
+void fleet_write_verdict(const json_t *document)
+{
+	const char *more = fleet_more_findings(document);
+
+	fleet_write_findings("warning", json_object_get(document, "warnings"));
+	fleet_write_findings("rejected", json_object_get(document, "errors"));
+	if (more)
+		(void)cli_error(CLI_OK, "%s", more);
+}

@@ -26,4 +26,10 @@ bool fleet_node_online(struct bus *bus, const char *node);
 /* The errors of a verdict or an answer: one line each on standard error, `app` before the path. */
 void fleet_write_findings(const char *kind, const json_t *findings);
 
+/* All of a verdict {"verdict", "errors", "warnings", "truncated"?} on standard error. */
+void fleet_write_verdict(const json_t *document);
+
+/* What stands below a list of findings that was cut; NULL when the verdict has them all. */
+const char *fleet_more_findings(const json_t *document);
+
 #endif

@@ -7,6 +7,7 @@
 #include "core/base/json.h"
 #include "core/cli/fleet.h"
 #include "core/cli/table.h"
+#include "core/cli/terminal.h"
 
 #define COUNT_TEXT_SIZE 24
 
@@ -17,7 +18,9 @@ static void write_verdict(const json_t *document)
 		const char *kind;
 	} lists[] = { { "errors", "error" }, { "warnings", "warning" } };
 
-	(void)printf("Document:  %s, %.12s\n", json_get_string(document, "verdict", "unknown"),
+	const char *more = fleet_more_findings(document);
+
+	terminal_printf(stdout, "Document:  %s, %.12s\n", json_get_string(document, "verdict", "unknown"),
 	        json_get_string(document, "digest", "-"));
 	for (size_t i = 0; i < array_size(lists); i++) {
 		const json_t *findings = json_object_get(document, lists[i].member);
@@ -25,9 +28,12 @@ static void write_verdict(const json_t *document)
 		size_t n;
 
 		json_array_foreach(findings, n, finding)
-			(void)printf("  %s: %s: %s\n", lists[i].kind, json_get_string(finding, "path", "$"),
+			terminal_printf(stdout, "  %s: %s: %s\n", lists[i].kind,
+			        json_get_string(finding, "path", "$"),
 			        json_get_string(finding, "reason", "-"));
 	}
+	if (more)
+		(void)printf("  %s\n", more);
 }
 
 static void write_services(const json_t *services)
@@ -80,7 +86,7 @@ static void write_text(const char *app, const json_t *status)
 	char age[AGE_TEXT_SIZE];
 
 	age_format(json_get_string(status, "since", NULL), clock_wall_ms(), age);
-	(void)printf("App:       %s\nState:     %s for %s: %s\nRevision:  %.12s\n", app,
+	terminal_printf(stdout, "App:       %s\nState:     %s for %s: %s\nRevision:  %.12s\n", app,
 	        json_get_string(status, "state", "unknown"), age, json_get_string(status, "reason", "-"),
 	        json_get_string(status, "revision", "-"));
 	if (json_is_object(document))
