@@ -28,16 +28,17 @@ static void on_message(void *arg, const struct topic *topic, json_t *document)
 		        json_get_string(document, "reason", "no reason given"));
 }
 
-static int finish(const struct cli *cli, const char *app)
+/* With --detach, whether it is removed is not known. */
+static int finish(const struct cli *cli, const char *app, bool removed)
 {
 	json_t *document;
 	int r;
 
 	if (!cli->options.json) {
-		(void)printf("%s is removed\n", app);
+		(void)printf(removed ? "%s is removed\n" : "%s is being removed\n", app);
 		return CLI_OK;
 	}
-	document = json_pack("{s:s, s:b}", "app", app, "removed", 1);
+	document = json_pack("{s:s, s:b}", "app", app, "removed", removed);
 	r = json_write(document, stdout);
 	json_decref(document);
 	return r < 0 ? CLI_FAILED : CLI_OK;
@@ -60,7 +61,7 @@ static int run(const struct cli *cli, struct removal *removal)
 	removal->asked = true;
 	code = bus_publish(removal->bus, TOPIC_APP_DESIRED, app, NULL, 0);
 	if (code != CLI_OK || cli->options.detach)
-		return code;
+		return code == CLI_OK ? finish(cli, app, false) : code;
 	/* bus_publish waits too: the answer may have come in between. */
 	if (has_status && bus_document(removal->bus, TOPIC_APP_STATUS, app, NULL))
 		code = bus_wait(removal->bus, (int64_t)cli->options.timeout_s * 1000);
@@ -69,7 +70,7 @@ static int run(const struct cli *cli, struct removal *removal)
 		return cli_error(CLI_TIMEOUT,
 		        "\"%s\" is not gone after %llu s; is a controller running? (baton status %s)", app,
 		        (unsigned long long)cli->options.timeout_s, app);
-	return code == CLI_OK ? finish(cli, app) : code;
+	return code == CLI_OK ? finish(cli, app, true) : code;
 }
 
 int verb_rm(const struct cli *cli)
