@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -129,10 +130,22 @@ static void check_landlock(const struct doctor *doctor, struct check_result *res
 	        "kernel's command line");
 }
 
+/* What is a module is in no list before its first use, and asking for it loads it as the first mount would.
+ */
+static bool has_file_system(const char *name)
+{
+	cleanup_close int fd = -1;
+
+	if (file_has_word("/proc/filesystems", name))
+		return true;
+	fd = fsopen(name, FSOPEN_CLOEXEC);
+	return fd >= 0;
+}
+
 static void check_overlay(const struct doctor *doctor, struct check_result *result)
 {
 	(void)doctor;
-	if (file_has_word("/proc/filesystems", "overlay")) {
+	if (has_file_system("overlay")) {
 		check_found(result, "available");
 		return;
 	}

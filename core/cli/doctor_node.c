@@ -38,17 +38,19 @@ static void check_user(const struct doctor *doctor, struct check_result *result)
 	struct baton_error err;
 	uint32_t uid;
 	uint32_t gid;
+	int r = config_user(&doctor->config, &uid, &gid, &err);
 
-	if (config_user(&doctor->config, &uid, &gid, &err) < 0) {
-		check_found(result, "%s", err.message);
+	if (r == 0) {
+		check_found(result, "%s is %u:%u", doctor->config.user, uid, gid);
+		return;
+	}
+	check_found(result, "%s", err.message);
+	if (r == -ENOENT)
 		check_advise(result, CHECK_FAIL,
 		        "useradd --system --no-create-home --shell /usr/sbin/nologin %s",
 		        doctor->config.user);
-		return;
-	}
-	check_found(result, "%s is %u:%u", doctor->config.user, uid, gid);
-	if (uid == 0)
-		check_advise(result, CHECK_FAIL, "baton-control must not be root: name another user");
+	else
+		check_advise(result, CHECK_FAIL, "name another user in the configuration");
 }
 
 /* The directory, or the nearest one above it that is there: batond makes the rest. */
