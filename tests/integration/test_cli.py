@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line against a real fleet: every verb, both outputs, every exit status."""
+import hashlib
 import json
 import os
 import queue
@@ -43,17 +44,42 @@ def test_apply_shows_and_removes(fleet, node, manifest):
     assert json.loads(node.baton("ps", "-o", "json").stdout) == {"instances": []}
 
 
-def test_the_same_as_mosquitto_pub(fleet, node, manifest):
-    """The bytes of a JSON manifest are published as they are, so that both are one revision."""
+def published(fleet):
+    """All manifests of the application that went through the broker."""
+    return [body for _, topic, body in list(fleet.client.history) if topic == "apps/shop/desired"]
+
+
+def judged(node):
+    """The controller has seen what was published before: it takes its messages in order."""
+    assert node.baton("scale", "shop/nope=2", check=False).returncode == 3
+
+
+@pytest.mark.parametrize("quality", [[], ["-q", "1"]], ids=["as-in-the-README", "qos-1"])
+def test_the_same_as_mosquitto_pub(fleet, node, manifest, quality):
+    """The bytes of a JSON manifest are published as they are, so that both are one revision and nothing restarts."""
+    def by_hand(path):
+        subprocess.run(["mosquitto_pub", "--unix", str(fleet.socket), *quality, "-r", "-t", fleet.prefix + "/apps/shop/desired",
+                        "-f", path], check=True)
     path = manifest(shop())
+    with open(path, "rb") as file:
+        data = file.read()
+    by_hand(path)
+    before = fleet.wait_running("shop", 1)[0]
+    assert fleet.status("shop")["revision"] == hashlib.sha256(data).hexdigest()
     node.baton("apply", path)
-    first = fleet.status("shop")["revision"]
-    pid = fleet.wait_running("shop", 1)[0]["pid"]
-    subprocess.run(["mosquitto_pub", "--unix", str(fleet.socket), "-q", "1", "-r", "-t", fleet.prefix + "/apps/shop/desired",
-                    "-f", path], check=True)
-    time.sleep(0.5)
-    assert fleet.status("shop")["revision"] == first
-    assert fleet.wait_running("shop", 1)[0]["pid"] == pid
+    judged(node)
+    by_hand(path)
+    fleet.client.wait(lambda: len(published(fleet)) == 3, what="three documents")
+    judged(node)
+    assert published(fleet) == [data] * 3
+    assert fleet.status("shop")["revision"] == hashlib.sha256(data).hexdigest()
+    after = fleet.wait_running("shop", 1)[0]
+    assert (after["id"], after["pid"], after["restarts"]) == (before["id"], before["pid"], 0)
+    other = manifest(shop(web=service("while true; do sleep 2; done")), "other.json")  # what is published again is not ignored
+    by_hand(other)
+    fleet.client.wait(lambda: fleet.status("shop")["revision"] != hashlib.sha256(data).hexdigest(), what="the other revision")
+    assert node.baton("apply", other).returncode == 0
+    assert fleet.wait_running("shop", 1)[0]["pid"] != before["pid"]
 
 
 def test_rejection(fleet, node, manifest):
