@@ -132,25 +132,45 @@ struct use {
 	char user[NAME_MAX + 1]; /* an instance that runs `digest`, "" without */
 };
 
-static int note_layers(struct use *use, const char *digest, struct baton_error *err)
+static int note_image(struct use *use, const char *id, const char *ref, struct baton_error *err)
 {
-	char ref[sizeof(((struct record *)NULL)->image_digest) + sizeof("any@")];
 	struct image image;
-	int r;
 	char **layer;
+	int r = image_lookup(use->store_fd, ref, &image, err);
 
-	(void)snprintf(ref, sizeof(ref), "any@%s", digest);
-	r = image_lookup(use->store_fd, ref, &image, err);
 	if (r == -ENOENT)
 		return 0; /* its record is gone, and the layers with it */
 	if (r < 0)
 		return r;
+	if (strcmp(image.digest, use->digest) == 0)
+		(void)snprintf(use->user, sizeof(use->user), "%s", id);
 	STRV_FOREACH(layer, image.layers) {
 		if (r == 0 && strv_append(&use->layers, *layer) < 0)
 			r = error_set(err, ENOMEM, "out of memory");
 	}
 	image_release(&image);
 	return r;
+}
+
+/*
+ * The digest is written when the container is made. Until then its image is what has the name now; what is no
+ * name of an image will not start.
+ */
+static int note_record(struct use *use, const char *id, const struct record *record, struct baton_error *err)
+{
+	char by_digest[sizeof(record->image_digest) + sizeof("any@")];
+	char normal[IMAGE_REF_MAX + 1];
+	struct baton_error unused;
+
+	if (record->phase == RECORD_ENDED)
+		return 0;
+	if (record->image_digest[0]) {
+		(void)snprintf(by_digest, sizeof(by_digest), "any@%s", record->image_digest);
+		return note_image(use, id, by_digest, err);
+	}
+	if (!record->spec.image || image_ref_normalise(record->spec.image, normal, &unused) < 0)
+		return 0;
+	return note_image(use, id, normal, err);
 }
 
 static int note_container(struct use *use, int containers_fd, const char *id, struct baton_error *err)
@@ -164,9 +184,7 @@ static int note_container(struct use *use, int containers_fd, const char *id, st
 	r = record_read(fd, &record, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (record.phase != RECORD_ENDED && strcmp(record.image_digest, use->digest) == 0)
-		(void)snprintf(use->user, sizeof(use->user), "%s", id);
-	r = record.phase == RECORD_ENDED ? 0 : note_layers(use, record.image_digest, err);
+	r = note_record(use, id, &record, err);
 	record_release(&record);
 	return r;
 }

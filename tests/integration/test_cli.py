@@ -13,6 +13,8 @@ import pytest
 
 from harness.node import IMAGE, die_with_parent, service
 
+CREATING = 0  # enum record_phase of the supervisor
+
 
 @pytest.fixture
 def manifest(tmp_path):
@@ -199,6 +201,26 @@ def test_images(fleet, node, manifest):
     assert node.baton("image", "import", "/no/such/file", check=False).returncode in (1, 6)
     for wrong in (["import"], ["ls", "x"], ["rm"], ["push"]):
         assert node.baton("image", *wrong, check=False).returncode == 2
+
+
+def test_the_image_of_a_container_that_is_being_made(fleet, node, manifest):
+    """Its record has no digest yet: what it is called counts."""
+    other = "test/other:1"
+    node.import_image(other, "echo other >other")
+    node.baton("apply", manifest(shop()))
+    made = next((node.run / "containers").glob("shop.web.1.*"))
+    record = json.loads((made / "record.json").read_text(encoding="utf-8"))
+    assert record["image_digest"] and record["image"] == IMAGE
+    node.baton("rm", "shop")
+    fleet.client.wait(lambda: not made.exists(), what="the end of the container")
+    making = made.with_name("shop.web.2.0123456789")
+    making.mkdir()
+    (making / "record.json").write_text(json.dumps({**record, "phase": CREATING, "image_digest": ""}), encoding="utf-8")
+    done = node.baton("image", "rm", IMAGE, check=False)
+    assert done.returncode == 1 and done.stderr == 'baton: %s runs "%s"; remove its application first\n' % (making.name, IMAGE)
+    assert "removed" in node.baton("image", "rm", other).stdout
+    (making / "record.json").write_text(json.dumps({**record, "phase": CREATING, "image_digest": "", "image": "no name!"}), encoding="utf-8")
+    assert "removed" in node.baton("image", "rm", IMAGE).stdout  # it will not start
 
 
 def test_not_found(fleet, node):
