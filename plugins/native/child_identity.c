@@ -42,13 +42,16 @@ static int drop_bounding(uint64_t keep, struct baton_error *err)
 
 static int set_users(const struct spec *spec, struct baton_error *err)
 {
-	/* Exactly these groups, none of the daemon's (CVE-2022-36109). The raw calls: glibc's talk to other
-	 * threads. */
-	if (syscall(SYS_setgroups, spec->n_groups, spec->groups) < 0)
+	/*
+	 * Exactly these groups, none of the daemon's (CVE-2022-36109). Not the raw calls: on 32-bit machines
+	 * those names are the calls of 16-bit ids, which make 65536 root. glibc tells its other threads, and
+	 * this process has none.
+	 */
+	if (setgroups(spec->n_groups, spec->groups) < 0)
 		return error_errno(err, errno, "supplementary groups");
-	if (syscall(SYS_setresgid, spec->gid, spec->gid, spec->gid) < 0)
+	if (setresgid(spec->gid, spec->gid, spec->gid) < 0)
 		return error_errno(err, errno, "group %u", spec->gid);
-	if (syscall(SYS_setresuid, spec->uid, spec->uid, spec->uid) < 0)
+	if (setresuid(spec->uid, spec->uid, spec->uid) < 0)
 		return error_errno(err, errno, "user %u", spec->uid);
 	return 0;
 }
