@@ -21,8 +21,7 @@ enum field_type {
 	FIELD_U64,
 	FIELD_I64,
 	FIELD_TEXT,    /* char *: bytes without NUL, max bytes; NULL is left out, "" is not */
-	FIELD_NAME,    /* as FIELD_TEXT, but only what is harmless as a file name: [A-Za-z0-9._-], not "." or
-	                  ".." */
+	FIELD_NAME,    /* as FIELD_TEXT, but only what name_valid() takes */
 	FIELD_LIST,    /* char **: {u32 length, bytes} each, at most max items */
 	FIELD_RECORD,  /* a struct in place; `companion` is the bool that says whether it is there */
 	FIELD_RECORDS, /* struct *: {u32 length, record} each, at most max; `companion` is the size_t count */

@@ -5,12 +5,14 @@
 #include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <baton/kconfig.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/name.h"
 #include "core/base/strv.h"
 
 #define TAG_SIZE    sizeof(uint16_t)
@@ -41,20 +43,6 @@ static bool in_range(const struct field *field, uint64_t value)
 	if (is_signed(field))
 		return (int64_t)value >= field->min && (int64_t)value <= (int64_t)field->max;
 	return value >= (uint64_t)field->min && value <= field->max;
-}
-
-static bool is_file_name(const char *text, size_t length)
-{
-	if (length == 0 || (text[0] == '.' && (length == 1 || (length == 2 && text[1] == '.'))))
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		char c = text[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		            c == '.' || c == '_' || c == '-'))
-			return false;
-	}
-	return true;
 }
 
 /* ---- encoder ---- */
@@ -126,7 +114,7 @@ static int encode_text(const struct field *field, const void *object, struct buf
 
 	if (length > field->max)
 		return -EMSGSIZE;
-	if (field->type == FIELD_NAME && !is_file_name(text, length))
+	if (field->type == FIELD_NAME && !name_valid(text, length, SIZE_MAX))
 		return -EINVAL;
 	return buf_append(out, text, length);
 }
@@ -323,7 +311,7 @@ static int decode_text(const struct field *field, struct reader *value, void *ob
 {
 	if (value->left > field->max)
 		return bad(err, field, "too long");
-	if (field->type == FIELD_NAME && !is_file_name((const char *)value->next, value->left))
+	if (field->type == FIELD_NAME && !name_valid((const char *)value->next, value->left, SIZE_MAX))
 		return bad(err, field, "not a name");
 	return copy_text(field, value->next, value->left, member_of(field, object), err);
 }

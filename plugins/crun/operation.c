@@ -8,26 +8,17 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
+#include "core/base/name.h"
 #include "plugins/crun/crun-priv.h"
 
 #define ARGUMENTS_MAX 16
-
-static bool id_valid(const char *id)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-	size_t length = strlen(id);
-
-	return length > 0 && length <= CRUN_ID_MAX && strchr(letters, id[0]) &&
-	       strspn(id + 1, "._-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") ==
-	               length - 1;
-}
 
 struct operation *operation_new(struct crun *crun, const char *verb, const char *id, uint32_t deadline_ms,
         void *arg, struct baton_error *err)
 {
 	struct operation *operation;
 
-	if (!id_valid(id)) {
+	if (!name_valid(id, strlen(id), CRUN_ID_MAX)) {
 		(void)error_set(err, EINVAL, "\"%.*s\" is not a container id", CRUN_ID_MAX, id);
 		return NULL;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/name.h"
 #include "plugins/native/native-priv.h"
 
 int native_error(struct baton_runtime_error *to, const struct baton_error *from)
@@ -23,10 +24,7 @@ int native_error(struct baton_runtime_error *to, const struct baton_error *from)
 
 bool native_id_valid(const char *id)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-	size_t length = strlen(id);
-
-	return length > 0 && length <= ID_MAX_BYTES && strspn(id, allowed) == length && !strchr("._-", id[0]);
+	return name_valid(id, strlen(id), ID_MAX_BYTES);
 }
 
 static void native_close(void *plugin)
