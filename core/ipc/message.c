@@ -42,7 +42,7 @@ static_assert(sizeof(enum network_mode) == sizeof(uint32_t), "enum is not 32 bit
 
 static const struct field mount_fields[] = {
 	MOUNT_FIELD(1, FIELD_U32, type, .max = MOUNT_TMPFS),
-	MOUNT_FIELD(2, FIELD_TEXT, source, .max = CONFIG_MAX_STRING_BYTES),
+	MOUNT_FIELD(2, FIELD_TEXT, source, .max = CONFIG_MAX_STRING_BYTES, .required = ON_ALL),
 	MOUNT_FIELD(3, FIELD_TEXT, target, .max = CONFIG_MAX_STRING_BYTES, .required = ON_ALL),
 	MOUNT_FIELD(4, FIELD_BOOL, read_only),
 	MOUNT_FIELD(5, FIELD_BOOL, nocopy),
@@ -111,8 +111,8 @@ static const struct field spec_fields[] = {
 	SPEC_FIELD(26, FIELD_I64, pids_limit, .min = -1, .max = INT64_MAX),
 	SPEC_TEXT(27, stop_signal),
 	SPEC_FIELD(28, FIELD_U32, stop_grace_ms, .max = UINT32_MAX),
-	SPEC_FIELD(29, FIELD_U64, log_max_size, .max = UINT64_MAX),
-	SPEC_FIELD(30, FIELD_U32, log_max_files, .max = UINT32_MAX),
+	SPEC_FIELD(29, FIELD_U64, log_max_size, .max = CONTAINER_LOG_SIZE_MAX),
+	SPEC_FIELD(30, FIELD_U32, log_max_files, .max = CONTAINER_LOG_FILES_MAX),
 };
 static const struct record spec_record = { "spec", spec_fields, array_size(spec_fields),
 	sizeof(struct container_spec) };
@@ -161,6 +161,9 @@ static const struct record message_record = { "message", message_fields, array_s
 #define REPORT_ROOM (CONFIG_MAX_STRING_BYTES + 1024)
 static_assert(
         CONFIG_IPC_MESSAGE_MAX >= 2 * REPORT_ROOM, "CONFIG_IPC_MESSAGE_MAX is too small for the strings");
+/* A reason that cannot be sent would close the channel instead. */
+static_assert(CONFIG_MAX_STRING_BYTES >= ERROR_MESSAGE_MAX,
+        "CONFIG_MAX_STRING_BYTES is too small for the text of an error");
 
 static const struct type {
 	uint32_t type;

@@ -85,8 +85,8 @@ int ipc_message_encode(const struct ipc_message *message, struct buf *out);
 
 /*
  * 0 and *ret_message (release it), or -EINVAL with the offending field in err (-ENOMEM): the peer is treated
- * as hostile. In what is accepted, ids and names of apps, services and runtimes are made of [A-Za-z0-9._-]
- * only and are never "." or ".."; it encodes to the same bytes again.
+ * as hostile. In what is accepted, ids and names of apps, services and runtimes are name_valid(), every mount
+ * has a source and a target, and it encodes to the same bytes again.
  */
 int ipc_message_decode(
         const void *data, size_t length, struct ipc_message *ret_message, struct baton_error *err);

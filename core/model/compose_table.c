@@ -8,10 +8,9 @@
 
 #include "core/model/compose_table-priv.h"
 #include "core/model/compose_values.h"
+#include "core/model/container.h"
 
-#define LOG_FILES_MAX 100
-#define LOG_SIZE_MIN  (4 << 10)
-#define LOG_SIZE_MAX  (1 << 30)
+#define LOG_SIZE_MIN (4 << 10)
 
 static const struct section section_document_extension = { .prefix = "x-baton.", .strict = true };
 
@@ -109,10 +108,10 @@ SECTION(section_ulimit, "services.*.ulimits.*.", ulimit_rows);
 
 static const struct attribute log_options_rows[] = {
 	SUPPORTED("services.*.logging.options.max-file", TYPE_INTEGER | TYPE_STRING, decode_integer,
-	        "Files, from 1 to 100.", DRAFT(log_max_files), .min = 1, .max = LOG_FILES_MAX),
+	        "Files, from 1 to 100.", DRAFT(log_max_files), .min = 1, .max = CONTAINER_LOG_FILES_MAX),
 	SUPPORTED("services.*.logging.options.max-size", TYPE_NUMBER | TYPE_STRING, decode_bytes,
 	        "Bytes of one file, or text like \"64k\"; from 4 KiB to 1 GiB.", DRAFT(log_max_size),
-	        .min = LOG_SIZE_MIN, .max = LOG_SIZE_MAX),
+	        .min = LOG_SIZE_MIN, .max = CONTAINER_LOG_SIZE_MAX),
 };
 static SECTION(section_log_options, "services.*.logging.options.", log_options_rows);
 

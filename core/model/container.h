@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CONTAINER_LOG_FILES_MAX 100
+#define CONTAINER_LOG_SIZE_MAX  (1 << 30)
+
 enum mount_type { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS };
 
 struct container_mount {
@@ -71,8 +74,9 @@ struct container_spec {
 	char *stop_signal;      /* "SIGTERM" form; NULL: the image's, else SIGTERM */
 	uint32_t stop_grace_ms; /* between the stop signal and SIGKILL */
 
-	uint64_t log_max_size;  /* bytes of one log file, 0: the node's default */
-	uint32_t log_max_files; /* 0: the node's default */
+	uint64_t log_max_size; /* bytes of one log file, at most CONTAINER_LOG_SIZE_MAX; 0: the node's default
+	                        */
+	uint32_t log_max_files; /* at most CONTAINER_LOG_FILES_MAX; 0: the node's default */
 };
 
 void container_spec_release(struct container_spec *spec); /* frees all members and zeroes the struct */

@@ -297,12 +297,22 @@ static void network(struct container_spec *spec, size_t n)
 	spec->network = (enum network_mode)n;
 }
 
+static void log_size(struct container_spec *spec, size_t n)
+{
+	spec->log_max_size = n;
+}
+static void log_files(struct container_spec *spec, size_t n)
+{
+	spec->log_max_files = (uint32_t)n;
+}
+
 static void many_mounts(struct container_spec *spec, size_t n)
 {
 	spec->mounts = reallocarray(spec->mounts, n, sizeof(*spec->mounts));
 	assert_non_null(spec->mounts);
 	for (; spec->n_mounts < n; spec->n_mounts++)
-		spec->mounts[spec->n_mounts] = (struct container_mount){ .target = sample_text("/m") };
+		spec->mounts[spec->n_mounts] =
+		        (struct container_mount){ .source = sample_text(""), .target = sample_text("/m") };
 }
 
 static void many_ulimits(struct container_spec *spec, size_t n)
@@ -331,6 +341,8 @@ static const struct {
 	{ mount_type, MOUNT_TMPFS, -EINVAL },
 	{ tmpfs_mode, 07777, -EINVAL },
 	{ network, NETWORK_HOST, -EINVAL },
+	{ log_size, 1U << 30, -EINVAL },
+	{ log_files, 100, -EINVAL },
 };
 
 static void test_limits(void **state)
@@ -398,6 +410,8 @@ static void test_encoder_refuses(void **state)
 	char id[] = "a.b.1.c";
 	char escape[] = "..";
 	char slash[] = "a/b";
+	char hidden[] = ".trash";
+	char option[] = "-rf";
 	struct ipc_message messages[] = {
 		{ .type = 0, .sequence = 1 },
 		{ .type = IPC_BROKER_SAVE + 1, .sequence = 1 },
@@ -411,6 +425,8 @@ static void test_encoder_refuses(void **state)
 		{ .type = IPC_FORGET, .sequence = 1, .id = id, .grace_ms = 1 }, /* not its member */
 		{ .type = IPC_STOP, .sequence = 1, .id = escape },
 		{ .type = IPC_STOP, .sequence = 1, .id = slash },
+		{ .type = IPC_STOP, .sequence = 1, .id = hidden },
+		{ .type = IPC_STOP, .sequence = 1, .id = option },
 		{ .type = IPC_STOP, .sequence = 1, .id = id, .signal = 65 },
 		{ .type = IPC_STOP, .sequence = 1, .id = id, .signal = -1 },
 		{ .type = IPC_INSTANCE, .id = id, .state = IPC_INSTANCE_ENDED + 1 },
