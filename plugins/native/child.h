@@ -39,7 +39,8 @@ _Noreturn void child_run(const struct child *child);
 /* child_mounts.c: private propagation, every mount of the spec below the root, masks, then pivot_root. */
 int child_mounts(const struct spec *spec, struct baton_error *err);
 
-/* child_devices.c: default and extra nodes, links; `dev_fd` is the container's /dev. */
+/* child_devices.c: default and extra nodes, links, and the null device in 0 to 2; `dev_fd` is the container's
+ * /dev. */
 int child_devices(const struct spec *spec, int dev_fd, struct baton_error *err);
 
 /* child_protect.c: masked and read-only paths below the root. */

@@ -9,6 +9,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/base/cleanup.h"
+
 static const struct {
 	const char *name;
 	unsigned minor;
@@ -55,6 +57,30 @@ static int make_node(int dev_fd, const struct spec_device *device)
 	               : -EEXIST;
 }
 
+static bool is_null(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
+
+/*
+ * The null device of the host that stands for "nothing" in 0, 1 and 2 gives way to the container's: whoever
+ * is root in there may change the mode and owner of what /proc/self/fd/0 leads to.
+ */
+static int reopen_null(int dev_fd, struct baton_error *err)
+{
+	cleanup_close int fd = openat(dev_fd, "null", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || !is_null(fd))
+		return error_errno(err, fd < 0 ? errno : ENODEV, "device /dev/null");
+	for (int i = 0; i < 3; i++) {
+		if (is_null(i) && dup2(fd, i) < 0)
+			return error_errno(err, errno, "standard descriptors");
+	}
+	return 0;
+}
+
 int child_devices(const struct spec *spec, int dev_fd, struct baton_error *err)
 {
 	int r;
@@ -79,5 +105,5 @@ int child_devices(const struct spec *spec, int dev_fd, struct baton_error *err)
 		if (symlinkat(links[i].target, dev_fd, links[i].name) < 0 && errno != EEXIST)
 			return error_errno(err, errno, "link /dev/%s", links[i].name);
 	}
-	return 0;
+	return reopen_null(dev_fd, err);
 }

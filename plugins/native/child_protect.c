@@ -52,12 +52,19 @@ static int move_to(int tree_fd, int target_fd)
 	               : 0;
 }
 
-static int clone_to(int source_fd, int target_fd)
+/*
+ * The null device of the masks is an inode of the host: on a mount that is read-only the container's root can
+ * write to it as ever, but not change its mode or owner for everybody.
+ */
+static int clone_read_only(int source_fd, int target_fd, unsigned recursive)
 {
-	cleanup_close int tree =
-	        open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
+	unsigned flags = AT_EMPTY_PATH | recursive;
+	cleanup_close int tree = open_tree(source_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 
-	return tree < 0 ? -errno : move_to(tree, target_fd);
+	if (tree < 0 || mount_setattr(tree, "", flags, &read_only, sizeof(read_only)) < 0)
+		return -errno;
+	return move_to(tree, target_fd);
 }
 
 /* Before Linux 6.15 only a mount that is attached can be cloned: the first target gets the mount itself. */
@@ -66,7 +73,7 @@ static int cover_directory(struct covers *covers, int target_fd)
 	int r;
 
 	if (covers->is_attached)
-		return clone_to(covers->empty_fd, target_fd);
+		return clone_read_only(covers->empty_fd, target_fd, 0);
 	r = move_to(covers->empty_fd, target_fd);
 	covers->is_attached = r == 0;
 	return r;
@@ -83,24 +90,17 @@ static int mask(int root_fd, const char *path, struct covers *covers)
 		return target;
 	if (fstat(target, &status) < 0)
 		return -errno;
-	return S_ISDIR(status.st_mode) ? cover_directory(covers, target) : clone_to(covers->null_fd, target);
+	return S_ISDIR(status.st_mode) ? cover_directory(covers, target)
+	                               : clone_read_only(covers->null_fd, target, 0);
 }
 
 static int make_read_only(int root_fd, const char *path)
 {
-	struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
 	cleanup_close int target = file_open_in_root(root_fd, path, O_PATH, 0);
-	cleanup_close int tree = -1;
 
 	if (target == -ENOENT || target == -ENOTDIR)
 		return 0;
-	if (target < 0)
-		return target;
-	tree = open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
-	if (tree < 0 ||
-	        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &read_only, sizeof(read_only)) < 0)
-		return -errno;
-	return move_to(tree, target);
+	return target < 0 ? target : clone_read_only(target, target, AT_RECURSIVE);
 }
 
 int child_protect(const struct spec *spec, int root_fd, struct baton_error *err)

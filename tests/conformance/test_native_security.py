@@ -181,6 +181,29 @@ def test_masked(runtime):
     assert inside(runtime, "for p in %s; do [ ! -e $p ] || ls -A $p; done" % " ".join(directories)) == ""
 
 
+@pytest.mark.parametrize("path", ["/dev/stdin", "/proc/interrupts", "/proc/keys"])
+@pytest.mark.parametrize("words", ["", "stdin=/dev/null"])
+def test_null_device_of_the_host_can_not_be_changed(runtime, host, path, words):
+    """Root of a container has CAP_FOWNER and CAP_CHOWN, and there is no user namespace in between. The attempts set what
+    is set already, so that they harm nobody when they succeed: the time of the change tells."""
+    before = os.stat("/dev/null")
+    mode = before.st_mode & 0o7777
+    bundle = runtime.generated(command=["/bin/sh", "-c", "chmod %o %s; chown %d:%d %s; echo x >/dev/null; "
+                                        "echo x >/proc/interrupts; cat /proc/keys; cat; exit 0" %
+                                        (mode, path, before.st_uid, before.st_gid, path)])
+    code, out, err = runtime.run(bundle, host, words=words)
+    assert os.stat("/dev/null").st_ctime_ns == before.st_ctime_ns, (out, err)
+    assert code == 0 and not out, (code, out, err)
+    refused = "Read-only file system" in err
+    assert refused == path.startswith("/proc"), err
+
+
+def test_null_stdin_is_the_containers_own(runtime):
+    out = inside(runtime, "readlink /proc/self/fd/0; stat -L -c '%d %i' /dev/null /dev/stdin")
+    link, first, second = out.splitlines()
+    assert link == "/dev/null" and first == second
+
+
 @pytest.mark.parametrize("path", ["/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname",
                                   "/proc/irq/default_smp_affinity", "/sys/kernel/uevent_helper",
                                   "/sys/kernel/mm/ksm/run", "/sys/class/net/lo/mtu"])
