@@ -159,17 +159,14 @@ static int check(
         const struct operation *operation, const struct baton_create *request, struct baton_error *err)
 {
 	struct baton_error none;
-	char path[4096];
 
 	if (!request->bundle || request->bundle[0] != '/')
 		return error_set(err, EINVAL, "the bundle must be an absolute path");
 	if (operation_pending(operation->crun, "create", operation->id, operation) ||
 	        container_exists(operation->crun, operation->id, &none) != -ENOENT)
 		return error_set(err, EEXIST, "there is a container %s already", operation->id);
-	/* crun would ask for it only after it has made a directory for the container. */
-	if ((size_t)snprintf(path, sizeof(path), "%s/config.json", request->bundle) >= sizeof(path))
-		return error_set(err, ENAMETOOLONG, "bundle %.64s...", request->bundle);
-	return access(path, R_OK) < 0 ? error_errno(err, errno, "bundle: %s", path) : 0;
+	/* crun would ask for config.json only after it has made a directory for the container. */
+	return config_check_root(request->bundle, err);
 }
 
 static int run(struct operation *operation, const struct baton_create *request)

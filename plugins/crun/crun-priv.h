@@ -118,6 +118,12 @@ int state_parse(const char *text, enum baton_state *ret_state, int32_t *ret_pid,
 
 /* ---- config.c ---- */
 
+/*
+ * What crun 1.8 does not look at itself (CVE-2026-41579, 2025-31133): an image whose
+ * /proc, /sys or /dev is a link, or whose devices are none. 0 or negative errno.
+ */
+int config_check_root(const char *bundle, struct baton_error *err);
+
 /* Writes `bundle`'s config.json without its network namespace to state_fd/name: the caller enters one. */
 int config_without_network(const char *bundle, int state_fd, const char *name, struct baton_error *err);
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from conformance_bundle import Bundle, Validator  # noqa: E402  (the path above makes it importable)
 from conformance_generate import generate  # noqa: E402
 from conformance_host import Group, Host  # noqa: E402
+from conformance_hostile import Outside  # noqa: E402
 
 
 def pytest_generate_tests(metafunc):
@@ -135,3 +136,10 @@ def host(runtime):
     yield started
     assert started.ok("resources") == before
     started.close()
+
+
+@pytest.fixture
+def outside(tmp_path):
+    made = Outside(tmp_path)
+    yield made
+    made.check()
