@@ -29,6 +29,7 @@ struct making {
 	baton_created_fn on_created;
 	baton_done_fn on_started;
 	void *arg;
+	struct baton_error err; /* code set: the create has failed, and waits for the end of its process */
 };
 
 /* An answer that is known at once, but may not be given from inside the verb. */

@@ -2,6 +2,7 @@
 /* create and start: one child, one socket, two messages. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 #include "plugins/native/child.h"
 #include "plugins/native/native-priv.h"
 
-#define WAIT_PIDFD ((idtype_t)3) /* P_PIDFD, Linux 5.4 */
+#define REAP_NOW_MS 100           /* SIGKILL needs microseconds */
+#define WAIT_PIDFD  ((idtype_t)3) /* P_PIDFD, Linux 5.4 */
 
 struct making *making_find(struct native *native, const char *id)
 {
@@ -51,35 +53,80 @@ void making_free(struct making *making)
 	free(making);
 }
 
-/* Kills and reaps a child that the host never got. SIGKILL ends it within its current system call. */
-static void reap(struct making *making)
+static void kill_process(const struct making *making)
 {
-	if (making->pidfd < 0)
-		return;
 	(void)syscall(SYS_pidfd_send_signal, making->pidfd, SIGKILL, NULL, 0); /* ESRCH: it has ended */
-	while (waitid(WAIT_PIDFD, (id_t)making->pidfd, NULL, WEXITED) < 0 && errno == EINTR)
-		;
 }
 
-/* The last word on a create or a start that failed; `making` is gone afterwards. */
-static void fail(struct making *making, const struct baton_error *err)
+/* True when the process has ended, which is nobody's child any more then. */
+static bool reaped(const struct making *making)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(WAIT_PIDFD, (id_t)making->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid != 0;
+}
+
+/*
+ * For a child that the host never got, where nothing can be waited for. A process that is frozen or in
+ * uninterruptible sleep outlives this; it is init's when this process ends.
+ */
+static void reap_now(const struct making *making)
+{
+	struct pollfd ended = { .fd = making->pidfd, .events = POLLIN };
+
+	if (making->pidfd < 0)
+		return;
+	kill_process(making);
+	(void)poll(&ended, 1, REAP_NOW_MS);
+	(void)reaped(making);
+}
+
+/* Calls back with what went wrong; `making` is gone afterwards. */
+static void answer_failure(struct making *making)
 {
 	struct baton_runtime_error error;
 	baton_created_fn on_created = making->on_created;
 	baton_done_fn on_started = making->on_started;
 	void *arg = making->arg;
 
-	(void)native_error(&error, err);
-	if (on_created) {
-		reap(making);
+	(void)native_error(&error, &making->err);
+	if (on_created)
 		(void)state_remove(
 		        making->native->state_fd, making->id); /* ENOENT: failed before the record */
-	}
 	making_free(making);
 	if (on_created)
 		on_created(arg, &error, 0, -1);
 	else if (on_started)
 		on_started(arg, &error);
+}
+
+static void on_end(void *arg, uint32_t events)
+{
+	struct making *making = arg;
+
+	(void)events;
+	if (reaped(making))
+		answer_failure(making);
+}
+
+/*
+ * The last word on a create or a start. Nothing of a failed create may be left when the host hears of it, so
+ * its process has to end first; that takes as long as it takes, and the loop goes on.
+ */
+static void fail(struct making *making, const struct baton_error *err)
+{
+	const struct baton_host *host = making->native->host;
+
+	making->err = *err;
+	stop_watching(making);
+	if (making->on_created) {
+		kill_process(making);
+		making->watch = host->watch_add(host->host, making->pidfd, BATON_WATCH_READ, on_end, making);
+		if (making->watch)
+			return;
+		reap_now(making);
+	}
+	answer_failure(making);
 }
 
 static void on_deadline(void *arg)
@@ -90,24 +137,24 @@ static void on_deadline(void *arg)
 	(void)error_set(
 	        &err, ETIMEDOUT, "%s did not finish in time", making->on_started ? "start" : "create");
 	if (making->on_started)
-		(void)syscall(SYS_pidfd_send_signal, making->pidfd, SIGKILL, NULL, 0); /* the host reaps it */
+		kill_process(making); /* the host reaps it */
 	fail(making, &err);
 }
 
 void making_cancel(struct making *making)
 {
-	struct baton_error err;
-
 	if (!making->on_created && !making->on_started) {
 		making_free(making);
 		return;
 	}
-	(void)error_set(&err, ECANCELED, "the runtime was closed before %s was finished",
-	        making->on_started ? "start" : "create");
-	/* Or it would run under a record that says that it waits for its start; the host reaps it. */
-	if (making->on_started)
-		(void)syscall(SYS_pidfd_send_signal, making->pidfd, SIGKILL, NULL, 0);
-	fail(making, &err);
+	if (making->err.code == 0)
+		(void)error_set(&making->err, ECANCELED, "the runtime was closed before %s was finished",
+		        making->on_started ? "start" : "create");
+	if (making->on_created)
+		reap_now(making);
+	else /* or it would run under a record that says that it waits for its start; the host reaps it */
+		kill_process(making);
+	answer_failure(making);
 }
 
 static void created(struct making *making)
@@ -249,7 +296,7 @@ int native_create(void *plugin, const struct baton_create *request, uint32_t dea
 	*last = making;
 	if (begin(making, &whole, deadline_ms, &err) == 0)
 		return 0;
-	reap(making);
+	reap_now(making);
 	making_free(making);
 	return native_error(error, &err);
 }

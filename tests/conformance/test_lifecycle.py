@@ -222,6 +222,22 @@ def test_deadline_of_create(runtime, host):
     assert runtime.run(bundle_true(runtime), host)[0] == 0
 
 
+def test_deadline_of_create_that_hangs(runtime, host):
+    """The runtime waits for a file that nobody opens for writing: it is killed, and nothing of it is left."""
+    place = runtime.folder / "netns"
+    os.mkfifo(place)
+    bundle = bundle_true(runtime)
+    bundle.linux["namespaces"] = [{**item, "path": str(place)} if item["type"] == "network" else item
+                                  for item in bundle.linux["namespaces"]]
+    began = time.monotonic()
+    result = runtime.create(host, bundle, words="deadline=300")
+    assert result["code"] == "ETIMEDOUT", result
+    assert 0.3 <= time.monotonic() - began < 10
+    runtime.wait_for(lambda: not any(runtime.group.members().values()))
+    host.fails("state c", "ENOENT")
+    assert runtime.run(bundle_true(runtime), host)[0] == 0
+
+
 def test_deadline_that_is_over_at_once(runtime, host):
     for verb in ("state c", "start c"):
         assert runtime.create(host, bundle_true(runtime))["ok"]

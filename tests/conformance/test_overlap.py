@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs that are called before the last one was answered, and hosts that die in between."""
 import os
+import pathlib
 import signal
 import time
 
@@ -106,6 +107,39 @@ def test_kill_and_delete_while_it_is_created(runtime, host, pause):
     assert deleted.get("code", "ok") in ("EBUSY", "ENOENT") or created["ok"], (created, deleted)
     if created["ok"] and killed["ok"]:
         assert host.ok("wait c")["signal"] == 9
+    end(runtime, host)
+    assert runtime.output("c.out") == ""
+
+
+FREEZER = pathlib.Path("/sys/fs/cgroup/freezer")
+
+
+@pytest.fixture
+def frozen(janitor):
+    """A frozen group: SIGKILL reaches its processes when it is thawed, as one in uninterruptible sleep."""
+    if not (FREEZER / "cgroup.procs").exists():
+        pytest.skip("the freezer of cgroup v2 lets SIGKILL through")
+    name = "baton-conformance-frozen-%d" % os.getpid()
+    path = FREEZER / name
+    janitor.add("cgroup", name)
+    path.mkdir()
+    (path / "freezer.state").write_text("FROZEN")
+    yield path
+    (path / "freezer.state").write_text("THAWED")
+    janitor.done("cgroup", name)
+
+
+def test_create_that_can_not_be_killed(runtime, host, frozen):
+    """Past its deadline it is answered when its process has ended, and keeps nobody else waiting."""
+    host(create_line(runtime, bundle_of(runtime, "echo never")) + " cgroup=%s deadline=100" % frozen)
+    began = time.monotonic()
+    host.ok("sleep 500")
+    assert runtime.run(bundle_of(runtime, "echo ran"), host, "other")[1] == "ran\n"
+    assert time.monotonic() - began < 5
+    assert host("state c").get("state", "creating") == "creating"
+    assert (frozen / "cgroup.procs").read_text().split()
+    (frozen / "freezer.state").write_text("THAWED")
+    assert codes(join(host)) == ["ETIMEDOUT"]
     end(runtime, host)
     assert runtime.output("c.out") == ""
 

@@ -46,8 +46,18 @@ def cgroup_members(name):
     return pids
 
 
+def thaw(name):
+    """A task that the freezer of cgroup v1 holds ignores SIGKILL."""
+    for root in hierarchies():
+        state = os.path.join(root, name, "freezer.state")
+        if os.path.exists(state):
+            with open(state, "w", encoding="ascii") as file:
+                file.write("THAWED")
+
+
 def remove_cgroup(name):
     """Kills what is in the group and below, then removes the groups."""
+    thaw(name)
     for _ in range(100):
         members = cgroup_members(name)
         for pid in members:
