@@ -2,6 +2,7 @@
 #include "core/base/become.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
@@ -29,6 +30,22 @@ static int clear_capabilities(void)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+/*
+ * A child inherits the score that protects root's daemon; only that one is raised, as lowering takes
+ * CAP_SYS_RESOURCE. On a kernel or in a sandbox where it cannot be told the child is no worse for it.
+ */
+static void reset_oom_score(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char sign = '0';
+
+	if (fd < 0)
+		return;
+	if (pread(fd, &sign, 1, 0) == 1 && sign == '-')
+		(void)!pwrite(fd, "0", 1, 0);
+	(void)close(fd);
+}
+
 int become_prepare(void *arg)
 {
 	const struct become *become = arg;
@@ -36,6 +53,7 @@ int become_prepare(void *arg)
 
 	if (r < 0)
 		return r;
+	reset_oom_score();
 	if (setgroups(0, NULL) < 0 || setresgid(become->gid, become->gid, become->gid) < 0 ||
 	        setresuid(become->uid, become->uid, become->uid) < 0)
 		return -errno;

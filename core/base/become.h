@@ -14,8 +14,9 @@ struct become {
 
 /*
  * For process_spec.prepare, with a struct become: no capabilities in any set, no supplementary groups, user
- * and group changed, no_new_privs, and then PR_SET_PDEATHSIG, which a change of user takes back (prctl(2)):
- * the one of process_spec would not last. Async-signal-safe. 0 or negative errno.
+ * and group changed, no_new_privs, a negative oom_score_adj set to 0, and then PR_SET_PDEATHSIG, which a
+ * change of user takes back (prctl(2)): the one of process_spec would not last. Async-signal-safe. 0 or
+ * negative errno.
  */
 int become_prepare(void *become);
 
