@@ -38,6 +38,9 @@ static const struct attempt attempts[] = {
 	{ "open_tree", SYS_open_tree, { -1, 0, 0 } },
 	{ "move_mount", SYS_move_mount, { -1, 0, -1, 0, 0 } },
 	{ "fsopen", SYS_fsopen, { 0 } },
+	{ "fsconfig", SYS_fsconfig, { -1, 0, 0, 0, 0 } },
+	{ "fsmount", SYS_fsmount, { -1, 0, 0 } },
+	{ "fspick", SYS_fspick, { -1, 0, 0 } },
 	{ "mount_setattr", SYS_mount_setattr, { -1, 0, 0, 0, 0 } },
 	{ "unshare-user", SYS_unshare, { CLONE_NEWUSER } },
 	{ "unshare-cgroup", SYS_unshare, { CLONE_NEWCGROUP } },
@@ -49,6 +52,8 @@ static const struct attempt attempts[] = {
 	{ "bpf", SYS_bpf, { BPF_MAP_CREATE, 0, 0 } },
 	{ "perf_event_open", SYS_perf_event_open, { 0, 0, -1, -1, 0 } },
 	{ "io_uring_setup", SYS_io_uring_setup, { 1, 0 } },
+	{ "io_uring_enter", SYS_io_uring_enter, { -1, 0, 0, 0, 0 } },
+	{ "io_uring_register", SYS_io_uring_register, { -1, 0, 0, 0 } },
 	{ "userfaultfd", SYS_userfaultfd, { 0 } },
 	{ "init_module", SYS_init_module, { 0 } },
 	{ "finit_module", SYS_finit_module, { -1, 0, 0 } },
@@ -146,6 +151,16 @@ static int run_mknod(const void *arg)
 	return mknod("/tmp/disk", S_IFBLK | 0600, makedev(8, 0)) < 0 ? errno : 0;
 }
 
+/* What the test has put into the session keyring of the runtime; not a key of any container. */
+static int run_session_key(const void *arg)
+{
+	(void)arg;
+	return syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", "baton-conformance", 0) <
+	                       0
+	               ? errno
+	               : 0;
+}
+
 #ifdef __x86_64__
 /* The 32-bit entry of the kernel, call 20 (getpid): a filter for x86_64 alone must not let it through. */
 static int run_int80(const void *arg)
@@ -164,6 +179,7 @@ static const struct {
 	int (*run)(const void *arg);
 } others[] = {
 	{ "mknod", run_mknod },
+	{ "session-key", run_session_key },
 #ifdef __x86_64__
 	{ "int80", run_int80 },
 #endif

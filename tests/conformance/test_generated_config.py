@@ -65,6 +65,10 @@ def test_number_of_capabilities(configs):
     assert configs["no-capability"]["process"]["capabilities"]["bounding"] == []
 
 
+def test_umask(configs):
+    assert {config["process"]["user"]["umask"] for config in configs.values()} == {0o022}
+
+
 def test_namespaces(configs):
     every = {"pid", "ipc", "uts", "mount", "cgroup", "network"}
     assert {item["type"] for item in configs["plain"]["linux"]["namespaces"]} == every

@@ -238,6 +238,32 @@ def test_deadline_of_create_that_hangs(runtime, host):
     assert runtime.run(bundle_true(runtime), host)[0] == 0
 
 
+def can_look_into(pid, uid):
+    """Whether a process of that user without any capability may read what ptrace(2) could."""
+    words = ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups", "--bounding-set=-all",
+             "--inh-caps=-all", "--no-new-privs", "cat", "/proc/%d/environ" % pid]
+    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_process_that_waits_for_start_can_not_be_looked_into(runtime, host, uid):
+    """CVE-2016-9962: its memory is still the runtime's, and others of the same user may be about."""
+    bundle = runtime.bundle()
+    bundle.process["user"].update(uid=uid, gid=uid)
+    bundle.process["capabilities"] = {}
+    bundle.sh("exec sleep 1000")
+    created = runtime.create(host, bundle)
+    assert created["ok"], created
+    assert os.stat("/proc/%d/mem" % created["pid"]).st_uid == 0
+    assert not can_look_into(created["pid"], uid)
+    host.ok("start c")
+    runtime.wait_for(lambda: os.stat("/proc/%d/mem" % created["pid"]).st_uid == uid)
+    runtime.wait_for(lambda: can_look_into(created["pid"], uid))  # the test can tell
+    host.ok("kill c 9")
+    host.ok("wait c")
+    host.ok("delete c")
+
+
 def test_deadline_that_is_over_at_once(runtime, host):
     for verb in ("state c", "start c"):
         assert runtime.create(host, bundle_true(runtime))["ok"]
