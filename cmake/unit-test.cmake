@@ -7,6 +7,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 if(BATON_QEMU_USER)
 	set(tests_for_rigs
 		"test_base_files|openat2"
+		"test_base_pidfd|clone3"
 		"test_base_process|clone3"
 		"test_cgroup|programs of bpf(2)"
 		"test_cgroup_files|RLIMIT_NOFILE of the guest"

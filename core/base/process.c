@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +14,13 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/pidfd.h"
 #include "core/base/signals.h"
 #include "core/base/timeval.h"
 
 #define KILL_AFTER_MS 1000
 #define KEEP_FDS_MAX  16
 #define FIRST_KEPT_FD 3
-/* glibc 2.36 has no name for it; linux/wait.h, since Linux 5.4 */
-#define WAIT_PIDFD ((idtype_t)3)
 
 struct process {
 	pid_t pid;
@@ -127,11 +124,11 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 {
 	struct process *process = arg;
 	struct process_exit exit = { .code = -1, .timed_out = process->timed_out };
-	siginfo_t info = { 0 };
+	siginfo_t info;
 
 	(void)fd;
 	(void)what;
-	if (waitid(WAIT_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+	if (pidfd_reap(process->pidfd, &info) <= 0)
 		return; /* spurious wake-up: level-triggered, so we are called again */
 	process->reaped = true;
 	(void)event_del(process->exited);
@@ -187,15 +184,6 @@ static int read_failure(int fd, const char *path, struct baton_error *err)
 	return error_errno(err, failure.code, "cannot start \"%s\": %s", path, failure.step);
 }
 
-static pid_t clone_with_pidfd(int *pidfd)
-{
-	struct {
-		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
-	} args = { .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = SIGCHLD };
-
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-}
-
 int process_spawn(struct event_base *base, const struct process_spec *spec, struct process **ret_process,
         struct baton_error *err)
 {
@@ -217,7 +205,7 @@ int process_spawn(struct event_base *base, const struct process_spec *spec, stru
 		r = error_errno(err, errno, "cannot start \"%s\": pipe", spec->path);
 		goto fail;
 	}
-	process->pid = clone_with_pidfd(&process->pidfd);
+	process->pid = pidfd_clone(&process->pidfd);
 	if (process->pid == 0)
 		run_child(spec, parent, report[1]);
 	r = process->pid < 0 ? -errno : 0;
@@ -252,7 +240,7 @@ int process_signal(struct process *process, int signal)
 {
 	if (process->reaped)
 		return -ESRCH;
-	return syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+	return pidfd_signal(process->pidfd, signal);
 }
 
 void process_free(struct process *process)
@@ -263,10 +251,8 @@ void process_free(struct process *process)
 		event_free(process->exited);
 	if (process->deadline)
 		event_free(process->deadline);
-	if (process->pidfd >= 0 && !process->reaped) {
-		(void)process_signal(process, SIGKILL);
-		(void)waitid(WAIT_PIDFD, (id_t)process->pidfd, NULL, WEXITED);
-	}
+	if (process->pidfd >= 0 && !process->reaped)
+		pidfd_end(process->pidfd);
 	close_fd(&process->pidfd);
 	free(process);
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/pidfd.h"
 #include "core/base/signals.h"
 #include "plugins/crun/descendants.h"
 
@@ -25,8 +25,6 @@
 #define OUTPUT_SIZE   ((size_t)64 * 1024) /* what fits into a pipe that nobody reads */
 #define UNIFIED_MOUNT "/sys/fs/cgroup/unified"
 #define NULL_DEVICE   "/dev/null"
-/* glibc 2.36 has no name for it; linux/wait.h, since Linux 5.4 */
-#define WAIT_PIDFD ((idtype_t)3)
 
 struct command {
 	const struct baton_host *host;
@@ -215,10 +213,10 @@ static void on_exit_ready(void *arg, uint32_t events)
 {
 	struct command *command = arg;
 	const struct baton_host *host = command->host;
-	siginfo_t info = { 0 };
+	siginfo_t info;
 
 	(void)events;
-	if (waitid(WAIT_PIDFD, (id_t)command->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+	if (pidfd_reap(command->pidfd, &info) <= 0)
 		return; /* spurious wake-up: level-triggered, so we are called again */
 	command->reaped = true;
 	host->watch_free(host->host, command->exited);
@@ -235,7 +233,7 @@ static void on_exit_ready(void *arg, uint32_t events)
 static void signal_all(struct command *command, int signal)
 {
 	descendants_collect(&command->descendants, command->pid);
-	(void)syscall(SYS_pidfd_send_signal, command->pidfd, signal, NULL, 0); /* ESRCH: its exit is coming */
+	(void)pidfd_signal(command->pidfd, signal); /* ESRCH: its exit is coming */
 	descendants_signal(&command->descendants, signal);
 }
 
@@ -254,15 +252,6 @@ static void on_deadline(void *arg)
 	set_timer(command, KILL_AFTER_MS, on_kill);
 	if (!command->timer)
 		signal_all(command, SIGKILL);
-}
-
-static pid_t clone_with_pidfd(int *pidfd)
-{
-	struct {
-		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
-	} args = { .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = SIGCHLD };
-
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
 /* Only the end that stays here is O_NONBLOCK. */
@@ -290,7 +279,7 @@ static int spawn(struct command *command, const struct command_spec *spec)
 		return r;
 	child.log_fd = log;
 	child.output_fd = output;
-	command->pid = clone_with_pidfd(&command->pidfd);
+	command->pid = pidfd_clone(&command->pidfd);
 	if (command->pid == 0)
 		run_child(&child);
 	return command->pid < 0 ? -errno : 0;
@@ -341,7 +330,7 @@ void command_free(struct command *command)
 	host->timer_free(host->host, command->timer);
 	if (command->pidfd >= 0 && !command->reaped) {
 		signal_all(command, SIGKILL);
-		(void)waitid(WAIT_PIDFD, (id_t)command->pidfd, NULL, WEXITED);
+		pidfd_end(command->pidfd);
 	}
 	descendants_signal(&command->descendants, SIGKILL);
 	(void)descendants_reap(&command->descendants); /* what is not dead yet is left to the host's end */

@@ -14,6 +14,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/pidfd.h"
 #include "plugins/crun/crun-priv.h"
 
 #define CLEANUP_MS   5000
@@ -22,8 +23,6 @@
 #define PID_FILE    ".pid-"
 #define CONFIG_FILE ".config-"
 #define NAME_SIZE   (CRUN_ID_MAX + sizeof(CONFIG_FILE))
-/* glibc 2.36 has no name for it; linux/wait.h, since Linux 5.4 */
-#define WAIT_PIDFD ((idtype_t)3)
 
 static void file_name(char name[static NAME_SIZE], const char *prefix, const char *id)
 {
@@ -61,7 +60,7 @@ static int open_pidfd(pid_t pid, struct baton_error *err)
 
 	if (pidfd < 0)
 		return error_errno(err, errno, "process %d of the container", (int)pid);
-	if (waitid(WAIT_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+	if (waitid(PIDFD_WAIT, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
 		return error_errno(
 		        err, errno, "process %d of the container is not a child of this process", (int)pid);
 	return steal_fd(&pidfd);

@@ -6,16 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/pidfd.h"
 
 #define LIST_MAX  ((size_t)64 * 1024)
 #define DEPTH_MAX 8
-/* glibc 2.36 has no name for it; linux/wait.h, since Linux 5.4 */
-#define WAIT_PIDFD ((idtype_t)3)
 
 /*
  * While its parent lives a process keeps its number, even as a zombie, unless the parent reaps it. crun reaps
@@ -75,8 +73,7 @@ void descendants_collect(struct descendants *descendants, pid_t pid)
 void descendants_signal(const struct descendants *descendants, int signal)
 {
 	for (size_t i = 0; i < descendants->count; i++)
-		(void)syscall(SYS_pidfd_send_signal, descendants->pidfds[i], signal, NULL,
-		        0); /* ESRCH: it has ended */
+		(void)pidfd_signal(descendants->pidfds[i], signal); /* ESRCH: it has ended */
 }
 
 bool descendants_reap(struct descendants *descendants)
@@ -85,12 +82,11 @@ bool descendants_reap(struct descendants *descendants)
 
 	for (size_t i = 0; i < descendants->count; i++) {
 		int pidfd = descendants->pidfds[i];
-		siginfo_t info = { 0 };
-		int r = waitid(WAIT_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+		siginfo_t info;
+		int r = pidfd_reap(pidfd, &info);
 
 		/* ECHILD: its own parent has reaped it, or (killed just now) will hand it over at once. */
-		if ((r == 0 && info.si_pid != 0) ||
-		        (r < 0 && syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH))
+		if (r == 1 || (r < 0 && pidfd_signal(pidfd, 0) == -ESRCH))
 			close_fd(&pidfd);
 		else
 			descendants->pidfds[left++] = pidfd;

@@ -2,22 +2,17 @@
 /* create and start: one child, one socket, two messages. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/pidfd.h"
 #include "plugins/native/child.h"
 #include "plugins/native/native-priv.h"
-
-#define REAP_NOW_MS 100           /* SIGKILL needs microseconds */
-#define WAIT_PIDFD  ((idtype_t)3) /* P_PIDFD, Linux 5.4 */
 
 struct making *making_find(struct native *native, const char *id)
 {
@@ -53,34 +48,6 @@ void making_free(struct making *making)
 	free(making);
 }
 
-static void kill_process(const struct making *making)
-{
-	(void)syscall(SYS_pidfd_send_signal, making->pidfd, SIGKILL, NULL, 0); /* ESRCH: it has ended */
-}
-
-/* True when the process has ended, which is nobody's child any more then. */
-static bool reaped(const struct making *making)
-{
-	siginfo_t info = { 0 };
-
-	return waitid(WAIT_PIDFD, (id_t)making->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid != 0;
-}
-
-/*
- * For a child that the host never got, where nothing can be waited for. A process that is frozen or in
- * uninterruptible sleep outlives this; it is init's when this process ends.
- */
-static void reap_now(const struct making *making)
-{
-	struct pollfd ended = { .fd = making->pidfd, .events = POLLIN };
-
-	if (making->pidfd < 0)
-		return;
-	kill_process(making);
-	(void)poll(&ended, 1, REAP_NOW_MS);
-	(void)reaped(making);
-}
-
 /* Calls back with what went wrong; `making` is gone afterwards. */
 static void answer_failure(struct making *making)
 {
@@ -103,9 +70,10 @@ static void answer_failure(struct making *making)
 static void on_end(void *arg, uint32_t events)
 {
 	struct making *making = arg;
+	siginfo_t info;
 
 	(void)events;
-	if (reaped(making))
+	if (pidfd_reap(making->pidfd, &info) != 0)
 		answer_failure(making);
 }
 
@@ -120,11 +88,11 @@ static void fail(struct making *making, const struct baton_error *err)
 	making->err = *err;
 	stop_watching(making);
 	if (making->on_created) {
-		kill_process(making);
+		(void)pidfd_signal(making->pidfd, SIGKILL);
 		making->watch = host->watch_add(host->host, making->pidfd, BATON_WATCH_READ, on_end, making);
 		if (making->watch)
 			return;
-		reap_now(making);
+		pidfd_end(making->pidfd);
 	}
 	answer_failure(making);
 }
@@ -137,7 +105,7 @@ static void on_deadline(void *arg)
 	(void)error_set(
 	        &err, ETIMEDOUT, "%s did not finish in time", making->on_started ? "start" : "create");
 	if (making->on_started)
-		kill_process(making); /* the host reaps it */
+		(void)pidfd_signal(making->pidfd, SIGKILL); /* the host reaps it */
 	fail(making, &err);
 }
 
@@ -151,9 +119,9 @@ void making_cancel(struct making *making)
 		(void)error_set(&making->err, ECANCELED, "the runtime was closed before %s was finished",
 		        making->on_started ? "start" : "create");
 	if (making->on_created)
-		reap_now(making);
+		pidfd_end(making->pidfd);
 	else /* or it would run under a record that says that it waits for its start; the host reaps it */
-		kill_process(making);
+		(void)pidfd_signal(making->pidfd, SIGKILL);
 	answer_failure(making);
 }
 
@@ -296,7 +264,7 @@ int native_create(void *plugin, const struct baton_create *request, uint32_t dea
 	*last = making;
 	if (begin(making, &whole, deadline_ms, &err) == 0)
 		return 0;
-	reap_now(making);
+	pidfd_end(making->pidfd);
 	making_free(making);
 	return native_error(error, &err);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/pidfd.h"
 #include "core/base/process.h"
 #include "plugins/native/native-priv.h"
 
@@ -132,7 +133,7 @@ int native_kill(void *plugin, const struct baton_kill *request, uint32_t deadlin
 		(void)error_set(&err, ESRCH, "container %s is stopped", request->id);
 		return native_error(error, &err);
 	}
-	if (request->signal <= 0 || syscall(SYS_pidfd_send_signal, fd, request->signal, NULL, 0) < 0) {
+	if (request->signal <= 0 || pidfd_signal(fd, request->signal) < 0) {
 		(void)error_errno(&err, request->signal <= 0 ? EINVAL : errno, "signal %d to container %s",
 		        (int)request->signal, request->id);
 		return native_error(error, &err);
