@@ -126,28 +126,38 @@ static int list(const struct cli *cli, const struct config *config)
 /* ---- rm ---- */
 
 struct use {
+	const struct config *config;
 	int store_fd;
-	char digest[IMAGE_DIGEST_SIZE]; /* of the image that shall go */
+	char name[IMAGE_REF_MAX + 1]; /* that shall go, or has gone */
+	struct image image;           /* what it names, or named */
 	char **layers;           /* that containers of this node need, whatever their images are called now */
-	char user[NAME_MAX + 1]; /* an instance that runs `digest`, "" without */
+	char user[NAME_MAX + 1]; /* an instance that runs `image`, "" without */
 };
+
+static int note_layers(struct use *use, const char *id, const struct image *image, struct baton_error *err)
+{
+	char **layer;
+
+	if (strcmp(image->digest, use->image.digest) == 0)
+		(void)snprintf(use->user, sizeof(use->user), "%s", id);
+	STRV_FOREACH(layer, image->layers) {
+		if (strv_append(&use->layers, *layer) < 0)
+			return error_set(err, ENOMEM, "out of memory");
+	}
+	return 0;
+}
 
 static int note_image(struct use *use, const char *id, const char *ref, struct baton_error *err)
 {
 	struct image image;
-	char **layer;
-	int r = image_lookup(use->store_fd, ref, &image, err);
+	int r;
 
-	if (r == -ENOENT)
-		return 0; /* its record is gone, and the layers with it */
+	if (strcmp(ref, use->name) == 0)
+		return note_layers(use, id, &use->image, err);
+	r = image_lookup(use->store_fd, ref, &image, err);
 	if (r < 0)
-		return r;
-	if (strcmp(image.digest, use->digest) == 0)
-		(void)snprintf(use->user, sizeof(use->user), "%s", id);
-	STRV_FOREACH(layer, image.layers) {
-		if (r == 0 && strv_append(&use->layers, *layer) < 0)
-			r = error_set(err, ENOMEM, "out of memory");
-	}
+		return r == -ENOENT ? 0 : r; /* its record is gone, and the layers with it */
+	r = note_layers(use, id, &image, err);
 	image_release(&image);
 	return r;
 }
@@ -189,14 +199,14 @@ static int note_container(struct use *use, int containers_fd, const char *id, st
 	return r;
 }
 
-static int note_containers(const struct config *config, struct use *use, struct baton_error *err)
+static int note_containers(struct use *use, struct baton_error *err)
 {
 	cleanup_free char *path = NULL;
 	cleanup_dir DIR *directory = NULL;
 	struct dirent *entry;
 	int r = 0;
 
-	if (asprintf(&path, "%s/containers", config->run) < 0) {
+	if (asprintf(&path, "%s/containers", use->config->run) < 0) {
 		path = NULL; /* undefined after a failure, see asprintf(3) */
 		return error_set(err, ENOMEM, "out of memory");
 	}
@@ -210,17 +220,34 @@ static int note_containers(const struct config *config, struct use *use, struct 
 	return r;
 }
 
-static int find_use(const struct config *config, const char *ref, struct use *use, struct baton_error *err)
+/*
+ * The second look, when the name is gone. A container that started since the first one, by that name, has
+ * written its record before it looked the image up: it keeps its layers.
+ */
+static int used(void *arg, char ***layers, struct baton_error *err)
 {
-	struct image image;
-	int r = image_lookup(use->store_fd, ref, &image, err);
+	struct use *use = arg;
+	int r;
 
-	if (r < 0)
-		return r;
-	memcpy(use->digest, image.digest, sizeof(use->digest));
-	r = note_containers(config, use, err);
-	image_release(&image);
+	strv_free(use->layers);
+	use->layers = NULL;
+	r = note_containers(use, err);
+	if (r == 0)
+		*layers = steal_ptr(use->layers);
 	return r;
+}
+
+static int remove_image(struct use *use, const char *ref, uint64_t *ret_freed, struct baton_error *err)
+{
+	int r = image_ref_normalise(ref, use->name, err);
+
+	if (r == 0)
+		r = image_lookup(use->store_fd, ref, &use->image, err);
+	if (r == 0)
+		r = note_containers(use, err);
+	if (r == 0 && use->user[0])
+		r = error_set(err, EBUSY, "%s runs \"%s\"; remove its application first", use->user, ref);
+	return r == 0 ? image_remove(use->store_fd, ref, used, use, ret_freed, err) : r;
 }
 
 static int removed(const struct cli *cli, uint64_t freed)
@@ -239,22 +266,18 @@ static int removed(const struct cli *cli, uint64_t freed)
 
 static int removal(const struct cli *cli, const struct config *config)
 {
-	const char *ref = cli->operands[1];
 	struct baton_error err;
 	cleanup_close int store = -1;
-	struct use use = { .layers = NULL };
+	struct use use = { .config = config };
 	uint64_t freed = 0;
 	int r;
 
 	if (cli->n_operands != 2)
 		return cli_error(CLI_USAGE, "usage: baton image rm NAME");
 	store = use.store_fd = image_store_open(config->root, &err);
-	r = store < 0 ? store : find_use(config, ref, &use, &err);
-	if (r == 0 && use.user[0])
-		r = error_set(&err, EBUSY, "%s runs \"%s\"; remove its application first", use.user, ref);
-	if (r == 0)
-		r = image_remove(store, ref, use.layers, &freed, &err);
+	r = store < 0 ? store : remove_image(&use, cli->operands[1], &freed, &err);
 	strv_free(use.layers);
+	image_release(&use.image);
 	return r < 0 ? fail(&err) : removed(cli, freed);
 }
 

@@ -124,13 +124,10 @@ static int drop_layer(struct collection *collection, int dir_fd, const char *nam
 	return 0;
 }
 
-static int collect(struct collection *collection, char *const *keep, struct baton_error *err)
+static int collect(struct collection *collection, struct baton_error *err)
 {
-	int r = strv_copy(keep, &collection->layers);
+	int r = each_name(collection, STORE_REFS, note_ref, err);
 
-	if (r < 0)
-		return error_set(err, ENOMEM, "out of memory");
-	r = each_name(collection, STORE_REFS, note_ref, err);
 	if (r == 0)
 		r = note_layers(collection, err);
 	if (r == 0)
@@ -163,8 +160,8 @@ static int drop_ref(int store_fd, const char *ref, struct baton_error *err)
 	return fsync(refs_fd) < 0 ? error_errno(err, errno, "image %s", normal) : 0;
 }
 
-int image_remove(
-        int store_fd, const char *ref, char *const *keep, uint64_t *ret_freed, struct baton_error *err)
+int image_remove(int store_fd, const char *ref, image_used_fn used, void *arg, uint64_t *ret_freed,
+        struct baton_error *err)
 {
 	struct collection collection = { .store_fd = store_fd };
 	cleanup_close int lock_fd = store_lock(store_fd, false, err);
@@ -173,8 +170,10 @@ int image_remove(
 	if (lock_fd < 0)
 		return lock_fd;
 	r = drop_ref(store_fd, ref, err);
+	if (r == 0 && used)
+		r = used(arg, &collection.layers, err);
 	if (r == 0)
-		r = collect(&collection, keep, err);
+		r = collect(&collection, err);
 	strv_free(collection.digests);
 	strv_free(collection.layers);
 	if (r == 0)

@@ -65,10 +65,16 @@ struct image_entry {
 int image_list(int store_fd, struct image_entry **ret_entries, size_t *ret_count, struct baton_error *err);
 
 /*
- * Removes a ref and then every record and layer that nothing refers to, except layers named in `keep`
- * (diff-ids in use, may be NULL). -ENOENT without such a ref; -EBUSY at once while an import runs.
+ * Appends the diff-ids that are in use to *layers. Called when the ref is gone: who uses the image has looked
+ * it up before, and nobody finds it by that name any more.
  */
-int image_remove(
-        int store_fd, const char *ref, char *const *keep, uint64_t *ret_freed, struct baton_error *err);
+typedef int (*image_used_fn)(void *arg, char ***layers, struct baton_error *err);
+
+/*
+ * Removes a ref and then every record and layer that nothing refers to, except layers that `used` names
+ * (NULL: none). -ENOENT without such a ref; -EBUSY at once while an import runs.
+ */
+int image_remove(int store_fd, const char *ref, image_used_fn used, void *arg, uint64_t *ret_freed,
+        struct baton_error *err);
 
 #endif

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import threading
@@ -201,6 +202,19 @@ def test_images(fleet, node, manifest):
     assert node.baton("image", "import", "/no/such/file", check=False).returncode in (1, 6)
     for wrong in (["import"], ["ls", "x"], ["rm"], ["push"]):
         assert node.baton("image", *wrong, check=False).returncode == 2
+
+
+def test_layers_of_a_container_whose_image_lost_its_name(fleet, node, manifest):
+    """Another image has the name now: that one goes, and what the container runs stays."""
+    layers = node.root / "images/layers"
+    needed = set(os.listdir(layers))
+    node.baton("apply", manifest(shop()))
+    shutil.rmtree(fleet.folder / "image-test_busybox_1")
+    node.import_image(IMAGE, "echo new >new")
+    assert len(set(os.listdir(layers)) - needed) == 1
+    assert "removed" in node.baton("image", "rm", IMAGE).stdout
+    assert set(os.listdir(layers)) == needed
+    node.baton("rm", "shop")
 
 
 def test_the_image_of_a_container_that_is_being_made(fleet, node, manifest):

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/strv.h"
 #include "core/image/import.h"
 #include "core/image/record.h"
 #include "core/image/rootfs.h"
@@ -64,15 +65,30 @@ static int run_lookup(char **argv, struct baton_error *err)
 	return 0;
 }
 
+struct removal {
+	int store_fd;
+	char **argv;
+};
+
+/* A container that starts now would have looked the image up before, or does not find it. */
+static int used(void *arg, char ***layers, struct baton_error *err)
+{
+	const struct removal *removal = arg;
+	struct image image;
+
+	if (image_lookup(removal->store_fd, removal->argv[1], &image, err) != -ENOENT)
+		return error_set(err, EEXIST, "the name is still there");
+	return strv_append(layers, removal->argv[2]);
+}
+
 /* ROOT REF KEEP|- */
 static int run_remove(char **argv, struct baton_error *err)
 {
 	cleanup_close int store = image_store_open(argv[0], err);
-	char *keep[] = { argv[2], NULL };
+	struct removal removal = { store, argv };
+	image_used_fn keep = strcmp(argv[2], "-") == 0 ? NULL : used;
 	uint64_t freed = 0;
-	int r = store < 0
-	                ? store
-	                : image_remove(store, argv[1], strcmp(argv[2], "-") == 0 ? NULL : keep, &freed, err);
+	int r = store < 0 ? store : image_remove(store, argv[1], keep, &removal, &freed, err);
 
 	if (r == 0)
 		(void)printf("{\"freed\":%" PRIu64 "}\n", freed);
