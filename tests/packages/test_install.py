@@ -35,16 +35,34 @@ def newer(package, folder, version="99.0"):
 INVOKE = """#!/bin/sh
 echo "deb-systemd-invoke $*" >>/calls
 case $1 in
-stop | try-restart)
+stop | restart)
 	kill "$(cat /batond.pid)"
 	while [ -d "/proc/$(cat /batond.pid)" ]; do sleep 0.05; done ;;
 esac
 case $1 in
-start | try-restart)
+start | restart)
 	batond >>/tmp/given/log 2>&1 </dev/null &
 	echo $! >/batond.pid ;;
 esac
 """
+
+# A service manager that knows whether the service runs, below the real deb-systemd-invoke; links are the real one's.
+SYSTEMCTL = """#!/bin/sh
+case $* in
+*preset* | *is-enabled* | *mask*) SYSTEMD_OFFLINE=1 exec systemctl.real "$@" ;;
+*is-active*) [ -e /active ] ;;
+*try-restart*) ;;
+*start*) : >/active ;;
+*stop*) rm -f /active ;;
+esac
+"""
+BY_HAND = {
+    "nothing": "",
+    "stop": "systemctl stop batond.service",
+    "disable": "systemctl stop batond.service; rm " + ENABLED,
+    "mask": "systemctl stop batond.service; systemctl mask batond.service",
+}
+
 
 # Overlays of images cannot lie on the overlay that the root is: state goes where the packages are given.
 RUNNING = """
@@ -94,7 +112,7 @@ def test_upgrade_restarts_and_keeps_the_configuration(root, packages, tmp_path):
     assert exists(root, "/var/lib/baton/images")
     # Never a stop: KillMode=process lets containers run on through a restart only.
     assert root.calls() == ["systemctl --system daemon-reload", "systemctl --system daemon-reload",
-                            "deb-systemd-invoke try-restart batond.service"]
+                            "deb-systemd-invoke restart batond.service"]
 
 
 def test_upgrade_leaves_containers_running(root, packages, tmp_path):
@@ -115,6 +133,23 @@ def test_disabled_service_stays_disabled(root, packages, tmp_path):
     root.sh("rm " + ENABLED)
     root.install(newer(packages.baton, tmp_path))
     assert not exists(root, ENABLED)
+
+
+@pytest.mark.parametrize("between", ["upgrade", "remove and install"])
+@pytest.mark.parametrize("by_hand", sorted(BY_HAND))
+def test_runs_again_unless_disabled(root, packages, tmp_path, between, by_hand):
+    """As every service of Debian: what is enabled runs after an upgrade and after it came back, and nothing else does."""
+    root.write("usr/bin/systemctl", SYSTEMCTL, 0o755)
+    root.write("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 0\n", 0o755)  # containers of developers forbid services
+    shutil.copy("/usr/bin/deb-systemd-invoke", root.folder / "upper/usr/bin")
+    root.install(packages.baton)
+    assert exists(root, "/active")
+    root.sh(BY_HAND[by_hand])
+    if between != "upgrade":
+        root.run("dpkg", "--remove", "baton")
+        assert not exists(root, "/active")
+    root.install(newer(packages.baton, tmp_path))
+    assert exists(root, "/active") == (by_hand in ("nothing", "stop"))
 
 
 def test_remove_keeps_state_and_purge_does_not(root, packages):
