@@ -166,6 +166,20 @@ def test_remove_keeps_state_and_purge_does_not(root, packages):
     assert root.run("dpkg", "-s", "baton", check=False).returncode != 0
 
 
+def test_purge_of_a_mount_point(root, packages):
+    """State on a partition of its own: what is in it goes, the mount point cannot."""
+    root.install(packages.baton)
+    done = root.sh("""
+        mount -t tmpfs tmpfs /var/lib/baton
+        mkdir -p /var/lib/baton/images/.hidden; touch /var/lib/baton/.one
+        dpkg --purge baton >/dev/null
+        ls -A /var/lib/baton
+        mountpoint -q /var/lib/baton && echo mounted
+    """)
+    assert done == "mounted\n"
+    assert root.run("dpkg", "-s", "baton", check=False).returncode != 0
+
+
 def test_purge_at_once_and_install_again(root, packages):
     root.install(packages.baton)
     root.run("dpkg", "--purge", "baton")
