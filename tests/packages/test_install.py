@@ -208,6 +208,42 @@ def test_remove_ends_containers(root, packages):
     assert done.split("\n")[:3] == ["polite: 143", "stubborn: 137", "gone"]
 
 
+def freezers():
+    """Hierarchies that can freeze a group, with the file for it and what stops and what starts it again."""
+    for line in pathlib.Path("/proc/mounts").read_text().splitlines():
+        _, where, kind, options, *_ = line.split()
+        if kind == "cgroup" and "freezer" in options.split(","):
+            yield where, "freezer.state", "FROZEN", "THAWED"
+        elif kind == "cgroup2":
+            yield where, "cgroup.freeze", "1", "0"
+
+
+@pytest.mark.parametrize("where, file, frozen, thawed", freezers())
+def test_remove_ends_frozen_containers(root, packages, where, file, frozen, thawed):
+    """A task that the freezer of cgroup v1 holds does not even notice a KILL."""
+    root.install(packages.baton)
+    parent = "baton-test-packages-%d" % os.getpid()
+    root.sh("echo 'cgroup_parent = \"%s\";' >>%s" % (parent, CONF))
+    done = root.sh("""
+        parent=%s/%s
+        mkdir -p "$parent/instance"
+        sh -c 'echo $$ >"$0/cgroup.procs"; exec sleep 300' "$parent/instance" &
+        held=$!
+        until grep -q . "$parent/instance/cgroup.procs"; do sleep 0.1; done
+        echo %s >"$parent/instance/%s"
+        dpkg --remove baton >/dev/null
+        [ ! -e "$parent/instance" ] || {
+            echo "left behind"
+            echo %s >"$parent/instance/%s"
+            kill -9 $held
+        }
+        wait $held || echo "held: $?"
+        [ -e "$parent" ] || echo gone
+        rmdir "$parent/instance" "$parent" 2>/dev/null || true
+    """ % (where, parent, frozen, file, thawed, file))
+    assert done.split("\n")[:2] == ["held: 143", "gone"]
+
+
 def test_image_formats(root, packages):
     root.install(packages.baton)
     assert not exists(root, "/usr/lib/baton/baton-unpack-formats")
