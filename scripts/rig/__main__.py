@@ -5,7 +5,6 @@ import os
 import pathlib
 import shlex
 import sys
-import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
@@ -63,8 +62,7 @@ def run(chosen, base, folder):
     guest, guests = start(chosen, base, folder)
     try:
         if not chosen.command:
-            threading.Thread(target=guest.wait_up, daemon=True).start()  # reads what nobody asked for
-            return guest.process.wait()
+            return guest.wait_shell()
         if not chosen.bare:
             for one in guests:
                 one.wait_online()

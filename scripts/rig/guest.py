@@ -2,6 +2,7 @@
 """A guest in QEMU and the channel on which it takes orders."""
 import os
 import pathlib
+import re
 import secrets
 import select
 import shlex
@@ -45,6 +46,7 @@ class Base:
 
     def __init__(self, name, package):
         self.name = name
+        self.package = package
         self.board = BOARDS[name]
         self.kernel = Kernel(self.board.architecture, self.board.kernel)
         apt = Apt(self.board.architecture)
@@ -55,7 +57,8 @@ class Base:
             self.system.program(path)
         self.system.modules(self.kernel, self.board.modules + AT_HAND)
         self.system.file("init", HERE / "init.sh", 0o755)
-        self.system.file("usr/lib/rig/online.sh", HERE / "online.sh")
+        for name in ("online.sh", "orders.sh"):
+            self.system.file("usr/lib/rig/" + name, HERE / name)
         self.system.text("etc/passwd", ACCOUNTS)
         self.system.text("etc/group", GROUPS)
         self.system.text("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
@@ -94,7 +97,6 @@ class Guest:
         self.base = base
         self.folder = pathlib.Path(folder)
         self.console = self.folder / (name + ".console")
-        self.initrd = self.folder / (name + ".initrd")
         board = base.board
         own = files.copy() if files else Archive()
         for path, content in (text or {}).items():
@@ -104,22 +106,25 @@ class Guest:
             "disk": board.disk if disk else "", "address": address, "broker": broker, "daemon": "yes" if daemon else "no",
             "shell": "yes" if shell else "no"}.items()))
         own.text("etc/baton/baton.conf", 'node = { name = "%s"; };\n%s' % (name, config))
-        with open(self.initrd, "wb") as output:
-            base.system.write(output)
-            own.write(output)
         self.shell = shell
         self.pending = b""
         self.booted = None
-        self._start([*self._devices(disk, network), *qemu], append, pass_fds)
+        # Without a name: guests of one folder do not meet, and nothing stays when this process is killed.
+        with tempfile.TemporaryFile(dir=self.folder) as initrd:
+            base.system.write(initrd)
+            own.write(initrd)
+            initrd.flush()
+            self._start(initrd.fileno(), [*self._devices(disk, network), *qemu], append, pass_fds)
 
     # ---- QEMU ----
 
-    def _start(self, devices, append, pass_fds):
+    def _start(self, initrd, devices, append, pass_fds):
         board = self.base.board
         ours, theirs = socket.socketpair()
-        command = [*board.qemu, "-nodefaults", "-no-reboot", "-display", "none", "-kernel", str(self.base.kernel.image),
-                   "-initrd", str(self.initrd), "-append",
-                   "console=%s quiet panic=-1 %s %s" % (board.console, board.append, append)]
+        # However this process ends, QEMU does.
+        command = ["setpriv", "--pdeathsig", "KILL", *board.qemu, "-nodefaults", "-no-reboot", "-display", "none",
+                   "-kernel", str(self.base.kernel.image), "-initrd", "/proc/self/fd/%d" % initrd,
+                   "-append", "console=%s quiet panic=-1 %s %s" % (board.console, board.append, append)]
         if board.device_tree:
             command += ["-dtb", str(self.base.kernel.device_tree(board.device_tree))]
         if self.shell:
@@ -131,7 +136,7 @@ class Guest:
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, stdin=None if self.shell else subprocess.DEVNULL,
                                         stdout=None if self.shell else subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                        pass_fds=(theirs.fileno(), *pass_fds))
+                                        pass_fds=(theirs.fileno(), initrd, *pass_fds))
         theirs.close()
         self.channel = ours
 
@@ -155,7 +160,8 @@ class Guest:
 
     def _receive(self, deadline):
         """More bytes of the guest, b"" when it is gone; GuestError after the deadline."""
-        if not select.select([self.channel], [], [], max(deadline - time.monotonic(), 0))[0]:
+        left = None if deadline == float("inf") else max(deadline - time.monotonic(), 0)
+        if not select.select([self.channel], [], [], left)[0]:
             raise GuestError("no answer of the guest in time; console: %s" % self.console_tail())
         try:
             return self.channel.recv(65536)
@@ -222,6 +228,16 @@ class Guest:
         except GuestError as problem:
             return str(problem)
 
+    def wait_shell(self):
+        """Waits for the end of a guest that has a shell on the console; returns the status of the shell."""
+        said = b""
+        while more := self._receive(float("inf")):
+            said += more
+        found = re.search(rb"rig shell (\d+)\n", said)
+        if not found:
+            raise GuestError("the guest ended before its shell did")
+        return int(found.group(1))
+
     # ---- the end ----
 
     def power_off(self, timeout=60):
@@ -244,7 +260,6 @@ class Guest:
         self.process.wait()
         self.process.stderr.close()
         self.channel.close()
-        self.initrd.unlink(missing_ok=True)
 
     def __enter__(self):
         return self

@@ -33,22 +33,8 @@ hostname "$name"
 modprobe -a $modules
 ip link set lo up
 
-appears() { # PATTERN: waits for a device and prints its path
-	n=0
-	while [ $n -lt 300 ]; do
-		for path in $1; do
-			[ -e "$path" ] && echo "$path" && return 0
-		done
-		sleep 0.05
-		n=$((n + 1))
-	done
-	echo "rig: $1 did not appear" >/dev/console
-	return 1
-}
-
-uptime_now() {
-	cut -d ' ' -f 1 /proc/uptime
-}
+# shellcheck source=/dev/null # of scripts/rig
+. /usr/lib/rig/orders.sh
 
 if [ -n "$disk" ]; then
 	appears "$disk" >/dev/null
@@ -79,22 +65,11 @@ echo "rig: up after $(uptime_now) s"
 if [ "$shell" = yes ]; then
 	setsid cttyhack sh
 	status=$?
+	open_channel
+	printf 'rig shell %d\n' "$status" >&3
 else
-	# One descriptor for all: what the host sends while the port is closed is lost. A serial port is there before its
-	# driver, and answers EIO until then.
-	port=$(appears "$channel")
-	exec 3<>"$port"
-	until [ "${channel#/dev/tty}" = "$channel" ] || stty raw -echo <&3 2>/dev/null; do
-		sleep 0.1
-		exec 3<>"$port"
-	done
-	printf 'rig up %s\n' "$(uptime_now)" >&3
-	while read -r order marker length <&3 && [ "$order" = run ]; do
-		head -c "$length" <&3 >/run/rig/script
-		sh /run/rig/script </dev/null >&3 2>&1 3>&-
-		status=$?
-		printf '\n%s %d\n' "$marker" "$status" >&3
-	done
+	open_channel
+	take_orders
 fi
 
 rm -f /run/rig/batond.wanted

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154 # the variables of /etc/rig.conf
 # SPDX-License-Identifier: Apache-2.0
 # Sourced in the guest. wait_online SECONDS: prints the seconds since the kernel started when this node's presence is
-# "online". A subscription waits, so the guest has its processor for the daemons.
+# "online" in this boot. A subscription waits, so the guest has its processor for the daemons.
 # shellcheck source=/dev/null # made for each boot
 . /etc/rig.conf
 
@@ -14,9 +14,10 @@ online_presence() { # what the broker keeps of this node, if it is there
 }
 
 wait_online() {
+	boot=$(cat /proc/sys/kernel/random/boot_id) # a broker on a disk still has the presence of the boot before
 	while [ "$(cut -d . -f 1 /proc/uptime)" -lt "$1" ]; do
 		case $(online_presence) in
-		*'"online"'*)
+		*'"online"'*"$boot"* | *"$boot"*'"online"'*)
 			cut -d ' ' -f 1 /proc/uptime
 			return 0
 			;;

@@ -44,8 +44,10 @@ def unpack(package, target, *exclude):
 
 
 def control_field(package, field):
-    return subprocess.run(["dpkg-deb", "--field", str(package), field], check=True, capture_output=True,
-                          text=True).stdout.strip()
+    done = subprocess.run(["dpkg-deb", "--field", str(package), field], check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise PackageError("%s is no package: %s" % (package, done.stderr.strip()))
+    return done.stdout.strip()
 
 
 def dependencies(package):
