@@ -83,12 +83,13 @@ static int limit_resources(struct baton_error *err)
 	return signal(SIGXFSZ, SIG_IGN) == SIG_ERR ? error_errno(err, errno, "SIGXFSZ") : 0;
 }
 
-/* A mount of its own for one directory: its ".." is itself, wherever the directory lies. Descriptor or
- * negative errno. */
+/* A mount of its own for one directory: its ".." is itself, wherever the directory lies. Private, as
+ * pivot_root(2) refuses a shared one and systemd shares all mounts. Descriptor or negative errno. */
 static int detach(int fd, uint64_t attributes, const char *what, struct baton_error *err)
 {
 	struct mount_attr attr = { .attr_set = attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-		                               MOUNT_ATTR_NOEXEC };
+		                               MOUNT_ATTR_NOEXEC,
+		.propagation = MS_PRIVATE };
 	int tree = open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 
 	if (tree < 0)

@@ -158,11 +158,23 @@ static const struct {
 	{ "makes code", makes_code, false },
 };
 
-/* Exit status: 0, 200 when the confinement failed, else 1 + the index of the attempt that went wrong. */
-static _Noreturn void run_inside(struct inside inside)
+/* As systemd leaves the mounts of a machine, in a namespace that this machine does not see. */
+static bool share_mounts(void)
 {
+	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) == 0;
+}
+
+/* Exit status: 0, 200 when the confinement failed, else 1 + the index of the attempt that went wrong. */
+static _Noreturn void run_inside(const char *path, bool shared)
+{
+	struct inside inside = { -1, -1 };
 	struct baton_error err;
 
+	if ((shared && !share_mounts()) || chdir(path) < 0)
+		_exit(200);
+	inside.source_fd = open("source", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	inside.work_fd = open("work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (sandbox_enter(&inside.source_fd, &inside.work_fd, &err) < 0) {
 		(void)!write(STDERR_FILENO, err.message, strlen(err.message));
 		_exit(200);
@@ -174,30 +186,24 @@ static _Noreturn void run_inside(struct inside inside)
 	_exit(0);
 }
 
-static void confined(void **state)
+static void expect_confined(bool shared)
 {
 	char path[] = "/tmp/baton-sandbox-XXXXXX";
-	cleanup_close int root = -1;
-	struct inside inside;
+	cleanup_close int root = -1, source = -1, work = -1;
 	int status = 0;
 	pid_t pid;
 
-	(void)state;
 	assert_non_null(mkdtemp(path));
 	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	inside.source_fd = dir_open_make_at(root, "source", 0700);
-	inside.work_fd = dir_open_make_at(root, "work", 0700);
+	source = dir_open_make_at(root, "source", 0700);
+	work = dir_open_make_at(root, "work", 0700);
 	assert_int_equal(file_replace_at(root, "secret", "s", 1, 0644, FILE_VOLATILE), 0);
-	assert_int_equal(file_replace_at(inside.source_fd, "content", "c", 1, 0644, FILE_VOLATILE), 0);
+	assert_int_equal(file_replace_at(source, "content", "c", 1, 0644, FILE_VOLATILE), 0);
 	pid = fork();
 	assert_true(pid >= 0);
-	if (pid == 0) {
-		close_fd(&root);
-		run_inside(inside);
-	}
+	if (pid == 0)
+		run_inside(path, shared);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	close_fd(&inside.source_fd);
-	close_fd(&inside.work_fd);
 	assert_int_equal(tree_remove_at(AT_FDCWD, path), 0);
 	assert_true(WIFEXITED(status));
 	status = WEXITSTATUS(status);
@@ -208,10 +214,23 @@ static void confined(void **state)
 		        "inside: \"%s\" is not %d", attempts[status - 1].name, attempts[status - 1].expected);
 }
 
+static void confined(void **state)
+{
+	(void)state;
+	expect_confined(false);
+}
+
+static void confined_on_shared_mounts(void **state)
+{
+	(void)state;
+	expect_confined(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(confined),
+		cmocka_unit_test(confined_on_shared_mounts),
 	};
 
 	if (geteuid() != 0) {
