@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from harness.debian import newer
+
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the packages of qemu-x86_64 are installed")
 
@@ -18,17 +20,6 @@ ENABLED = "/etc/systemd/system/multi-user.target.wants/batond.service"
 @pytest.fixture
 def packages(boards):
     return boards("qemu-x86_64")
-
-
-def newer(package, folder, version="99.0"):
-    """The same package with a higher version."""
-    tree = folder / "tree"
-    subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
-    control = (tree / "DEBIAN/control").read_text()
-    old = [line for line in control.splitlines() if line.startswith("Version: ")][0]
-    (tree / "DEBIAN/control").write_text(control.replace(old, "Version: " + version))
-    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, folder / "newer.deb"], check=True, capture_output=True)
-    return folder / "newer.deb"
 
 
 # In the place of systemd: the one thing that it does with KillMode=process.

@@ -89,10 +89,16 @@ def test_lintian(package):
     assert errors == [] and done.returncode == 0, done.stdout + done.stderr
 
 
+# Every line of [Service]: what is added is inherited by all containers unless it is known not to be.
+SERVICE = {"Type=exec", "ExecStart=/usr/sbin/batond", "Restart=always", "RestartSec=1", "TimeoutStopSec=20", "KillMode=process",
+           "Delegate=yes", "OOMScoreAdjust=-500", "ProtectSystem=yes", "KeyringMode=private", "UMask=0077"}
+
+
 def test_unit(board, tmp_path):
     subprocess.run(["dpkg-deb", "--extract", board.baton, tmp_path], check=True)
     unit = (tmp_path / "usr/lib/systemd/system/batond.service").read_text()
-    assert "KillMode=process\n" in unit and "Delegate=yes\n" in unit
+    section = unit.split("[Service]\n")[1].split("[Install]\n")[0].splitlines()
+    assert {line for line in section if line and not line.startswith("#")} == SERVICE
     # The program of another architecture does not run here; all other lines must be known and right.
     copy = tmp_path / "batond.service"
     copy.write_text(unit.replace("ExecStart=/usr/sbin/batond", "ExecStart=/bin/true"))

@@ -9,7 +9,7 @@ from rig.guest import CONFIG, IMAGE, LAYOUT, Guest
 
 NUMBERS = itertools.count(1)
 # What tests bind into containers, and what they need to make devices.
-ALLOW = 'allow = { bind_paths = [ "/run/rig" ]; privileged_capabilities = true; };\n'
+ALLOW = 'allow = { bind_paths = [ "/run/rig", "/etc/rig.app" ]; privileged_capabilities = true; };\n'
 PATIENCE = 120  # seconds of this machine for what takes few in the guest
 
 
