@@ -20,12 +20,12 @@ amd64 | arm64 | armhf) architecture=$1 ;;
 *) usage ;;
 esac
 
-suite=bookworm
 packages='libc6-dev linux-libc-dev libgcc-12-dev libevent-dev libmosquitto-dev liblua5.4-dev libconfig-dev libseccomp-dev
 libcgroup-dev libjansson-dev libarchive-dev zlib1g-dev libssl-dev libyaml-dev libcmocka-dev libasan8 libubsan1'
 
 cache=${BATON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/baton}
 digest=$(sha256sum <"$0" | cut -c 1-12)
+here=$(dirname "$0")
 sysroot=$cache/sysroot-$architecture-$digest
 apt=$cache/sysroot-apt/$architecture
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -52,16 +52,8 @@ private_apt() { # PROGRAM SOURCES ARGUMENTS...
 		-o Acquire::Retries=3 -o Debug::NoLocking=1 "$@"
 }
 
-# The mirrors of this machine, and Debian's own when its apt knows none of this suite.
 write_sources() {
-	# shellcheck disable=SC2016 # apt expands these
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 2>/dev/null |
-		sed -n "/ $suite\(-updates\|-security\)\{0,1\}\$/p" | sort -u >"$apt/mirrors"
-	[ -s "$apt/mirrors" ] || cat >"$apt/mirrors" <<-END
-		http://deb.debian.org/debian/ $suite
-		http://deb.debian.org/debian/ $suite-updates
-		http://deb.debian.org/debian-security/ $suite-security
-	END
+	"$here/mirrors.sh" >"$apt/mirrors"
 	sed "s|.*|deb [arch=$architecture signed-by=$keyring] & main|" "$apt/mirrors" >"$apt/all"
 	grep -v -- -security "$apt/all" >"$apt/main-only"
 }
@@ -70,13 +62,15 @@ write_sources() {
 update() {
 	for sources in all main-only; do
 		if private_apt apt-get "$sources" -q -o APT::Update::Error-Mode=any update >"$apt/log" 2>&1; then
-			echo "$sources"
+			echo "$sources" | tee "$apt/updated"
 			return 0
 		fi
 		# The security index of an architecture that few people use can be out of step with its Release file for hours.
 		[ "$sources" = main-only ] || say "the security index is not usable now, going on without it: $(grep '^E:' "$apt/log" | head -n 1)"
 	done
-	fail "cannot read the package lists: $(tail -n 3 "$apt/log")"
+	[ -f "$apt/updated" ] || fail "cannot read the package lists: $(tail -n 3 "$apt/log")"
+	say "cannot read new package lists, going on with those of $(date -r "$apt/updated"): $(grep '^E:' "$apt/log" | head -n 1)"
+	cat "$apt/updated"
 }
 
 fetch() { # SOURCES

@@ -8,10 +8,11 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 import time
 
-MIRRORS = (("http://deb.debian.org/debian/", "bookworm"), ("http://deb.debian.org/debian/", "bookworm-updates"),
-           ("http://deb.debian.org/debian-security/", "bookworm-security"))
+MIRRORS = pathlib.Path(__file__).resolve().parent.parent / "mirrors.sh"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 LISTS_AGE = 24 * 3600  # what apt knows is asked for again after a day
 
@@ -21,8 +22,11 @@ class PackageError(Exception):
 
 
 def cache_folder():
+    """As scripts/sysroot.sh has it."""
     chosen = os.environ.get("BATON_CACHE")
-    return pathlib.Path(chosen) if chosen else pathlib.Path.home() / ".cache" / "baton"
+    if chosen:
+        return pathlib.Path(chosen)
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "baton"
 
 
 @contextlib.contextmanager
@@ -94,21 +98,19 @@ class Apt:
         return done.stdout
 
     def write_sources(self):
-        """The mirrors of this machine's apt; "main-only" leaves out security, see update()."""
-        done = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
-                              capture_output=True, text=True, check=False)
-        suites = sorted({tuple(line.split()) for line in done.stdout.splitlines() if "bookworm" in line}) or MIRRORS
-        lines = ["deb [arch=%s signed-by=%s] %s %s main\n" % (self.architecture, KEYRING, *suite) for suite in suites]
+        """"main-only" leaves out security, see update()."""
+        suites = subprocess.run([MIRRORS], check=True, capture_output=True, text=True).stdout.splitlines()
+        lines = ["deb [arch=%s signed-by=%s] %s main\n" % (self.architecture, KEYRING, suite) for suite in suites]
         (self.root / "all").write_text("".join(lines), encoding="ascii")
         (self.root / "main-only").write_text("".join(line for line in lines if "security" not in line), encoding="ascii")
 
-    def update(self):
-        """Fetches the lists unless they are fresh; returns the name of the sources that are usable."""
+    def update(self, age=LISTS_AGE):
+        """Fetches the lists unless they are younger than `age` seconds; returns the name of the sources that are usable."""
         for folder in ("lists/partial", "archives/partial"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         (self.root / "status").touch()
         stamp = self.root / "updated"
-        if stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_AGE:
+        if stamp.exists() and time.time() - stamp.stat().st_mtime < age:
             return stamp.read_text(encoding="ascii")
         self.write_sources()
         # The security index of an architecture that few use can be out of step with its Release file for hours.
@@ -119,37 +121,54 @@ class Apt:
                 return sources
             except PackageError as problem:
                 last = problem
-        raise last
+        if not stamp.exists():
+            raise last
+        print("rig: no new package lists, going on with those of %s: %s" % (time.ctime(stamp.stat().st_mtime), last),
+              file=sys.stderr)
+        return stamp.read_text(encoding="ascii")
+
+    def with_lists(self, action):
+        """action(sources), and once more with new lists when it fails: a mirror keeps no package that was replaced."""
+        with locked(self.root):
+            try:
+                return action(self.update())
+            except PackageError:
+                return action(self.update(age=0))
 
     def kernel(self, meta):
         """The .deb of the kernel that a package like linux-image-arm64 stands for."""
-        with locked(self.root):
-            sources = self.update()
-            found = re.search(r"Depends: (linux-image-[0-9]\S*)", self.run("apt-cache", sources, "depends", meta))
-            if not found:
-                raise PackageError("%s depends on no kernel" % meta)
-            uri = self.run("apt-get", sources, "--print-uris", "download", found.group(1))
-            name = uri.split()[1]
-            if not (self.root / "archives" / name).exists():
-                self.run("apt-get", sources, "-q", "download", found.group(1), folder="archives")
-            return self.root / "archives" / name
+        return self.with_lists(lambda sources: self._kernel(sources, meta))
+
+    def _kernel(self, sources, meta):
+        found = re.search(r"Depends: (linux-image-[0-9]\S*)", self.run("apt-cache", sources, "depends", meta))
+        if not found:
+            raise PackageError("%s depends on no kernel" % meta)
+        name = self.run("apt-get", sources, "--print-uris", "download", found.group(1)).split()[1]
+        package = self.root / "archives" / name
+        if not package.exists():
+            # Under its name only when it is whole: apt writes what it downloads where it is to be.
+            with tempfile.TemporaryDirectory(dir=self.root) as folder:
+                self.run("apt-get", sources, "-q", "download", found.group(1), folder=folder)
+                (pathlib.Path(folder) / name).rename(package)
+        return package
 
     def tree(self, names):
         """A folder with the files of the packages and of all that they depend on."""
-        with locked(self.root):
-            sources = self.update()
-            uris = self.run("apt-get", sources, "-o", "Dir::Cache::archives=%s/none" % self.root, "--print-uris", "-y",
-                            "install", *names)
-            closure = sorted(line.split()[1] for line in uris.splitlines() if line.startswith("'"))
-            key = hashlib.sha256("\n".join(closure).encode()).hexdigest()[:16]
-            target = self.cache / "rig-tree" / ("%s-%s" % (self.architecture, key))
-            if target.exists():
-                return target
-            self.run("apt-get", sources, "-q", "-y", "--download-only", "install", *names)
-            work = target.with_suffix(".work")
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir(parents=True)
-            for name in closure:
-                unpack(self.root / "archives" / name, work, "./usr/share/*")
-            work.rename(target)
+        return self.with_lists(lambda sources: self._tree(sources, names))
+
+    def _tree(self, sources, names):
+        uris = self.run("apt-get", sources, "-o", "Dir::Cache::archives=%s/none" % self.root, "--print-uris", "-y",
+                        "install", *names)
+        closure = sorted(line.split()[1] for line in uris.splitlines() if line.startswith("'"))
+        key = hashlib.sha256("\n".join(closure).encode()).hexdigest()[:16]
+        target = self.cache / "rig-tree" / ("%s-%s" % (self.architecture, key))
+        if target.exists():
             return target
+        self.run("apt-get", sources, "-q", "-y", "--download-only", "install", *names)
+        work = target.with_suffix(".work")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        for name in closure:
+            unpack(self.root / "archives" / name, work, "./usr/share/*")
+        work.rename(target)
+        return target
