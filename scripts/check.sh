@@ -7,7 +7,9 @@ only=${1:-}
 failed=0
 ran=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT INT TERM
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
 sources=$(git ls-files '*.c' '*.h')
 
 run() { # NAME COMMAND...

@@ -13,7 +13,9 @@ if [ "${1:-}" = --all ]; then
 	shift
 fi
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT INT TERM
+trap 'rm -rf "$results"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
 
 ctest --test-dir "$build" -j 2 --output-on-failure --output-junit "$results/ctest.xml" >"$results/ctest.log" 2>&1
 ctest_status=$?
