@@ -17,9 +17,23 @@ def sizes(baton=1000, program=1000):
     return {"packages": {"baton": baton}, "programs": {"batond": program}}
 
 
+@pytest.mark.parametrize("board", size.BOARDS)
 def test_no_growth(board):
-    done = subprocess.run([TOP / "dev", "size", "--check", "--packages", board.name], capture_output=True, text=True, check=False)
+    done = subprocess.run([TOP / "dev", "size", "--check", "--packages", board], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("board, rests", [("qemu-arm64", True), ("qemu-arm64-minimal", True), ("rpi3", False), ("rpi4", False),
+                                          ("host", False)])
+def test_boards_without_a_rig(monkeypatch, capsys, board, rests):
+    """Their packages are measured, and it is said that nothing else is."""
+    monkeypatch.setattr(sys, "argv", ["size", "--check", board])
+    monkeypatch.setattr(size, "make_packages", lambda _: [])
+    monkeypatch.setattr(size, "measure_rest", lambda *_: at_rest())
+    with pytest.raises(SystemExit):
+        size.main()
+    said = capsys.readouterr()
+    assert ("packages alone" in said.err) != rests and ("idle daemons" in said.out) == rests
 
 
 def at_rest(private=1000, idle_hour=0):
