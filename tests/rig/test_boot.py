@@ -37,12 +37,14 @@ def test_cold_boot_without_broker_and_network(base, boot, tmp_path, record_prope
     found = wait_log(second, r"all 9 instances run, ([0-9.]+) s after the kernel started")
     record_property("seconds from kernel start to all running", found.group(1))
     assert float(found.group(1)) < RUNNING_SECONDS
-    assert len(second.sh("cat /sys/fs/cgroup/baton/*.1.*/cgroup.procs /sys/fs/cgroup/baton/*.2.*/cgroup.procs").split()) >= 9
+    groups = second.sh("cd /sys/fs/cgroup/baton; for group in */; do ! grep -q . $group/cgroup.procs || echo $group; done").split()
+    assert sorted(group.rsplit(".", 1)[0] for group in groups) == sorted(
+        app + slot for app in ("alpha", "beta", "gamma") for slot in (".one.1", ".two.1", ".two.2"))
     assert second.baton("ps", check=False).status == 5  # there is no broker indeed
 
 
-def test_clock_jumps_disturb_no_timer(x86_64, boot):
-    node = boot(x86_64, text={"etc/rig.start": "date -s @5\n"})
+def test_clock_jumps_disturb_no_timer(base, boot):
+    node = boot(base, text={"etc/rig.start": "date -s @5\n"})
     node.guest.wait_online()
     node.import_image()
     node.apply(manifest("steady", one=service()))
@@ -54,7 +56,7 @@ def test_clock_jumps_disturb_no_timer(x86_64, boot):
         node.guest.wait_online(1e6)
         # A beat every 5 s, whatever the clock says.
         node.sh("mosquitto_sub --unix /run/baton/broker.sock -V 5 -C 2 -W 15 -t baton/v1/nodes/n1/beat")
-    assert "disconnected" not in node.sh("cat /run/rig/batond.log")
+    assert node.sh("cat /run/rig/batond.log").count("broker: connected") == 1
     # The wait before a restart is a second, on any day.
     node.sh("kill -9 %d; date -s @$(($(date +%%s) - 86400))" % before["pid"])
     start = node.uptime()
@@ -77,11 +79,11 @@ def certificates(tmp_path):
     return {"etc/tls/" + name: (tmp_path / name).read_text() for name in ("ca.pem", "server.pem", "server.key")}
 
 
-def test_certificates_and_clock(x86_64, boot, certificates):
+def test_certificates_and_clock(base, boot, certificates):
     """A certificate that the clock makes invalid is named, again and again tried, and works once the clock is right."""
     now = int(subprocess.run(["date", "+%s"], capture_output=True, text=True, check=True).stdout)
     broker = "mosquitto -c /etc/mosquitto.conf 2>>/run/rig/mosquitto.log &\n"
-    node = boot(x86_64, config='user = "baton";\nbroker = { mode = "external"; host = "localhost"; port = 8883; '
+    node = boot(base, config='user = "baton";\nbroker = { mode = "external"; host = "localhost"; port = 8883; '
                 'ca_file = "/etc/tls/ca.pem"; };\n', text={
                     **certificates, "etc/rig.start": "date -s @5\nchmod 644 /etc/tls/*\n" + broker,
                     "etc/mosquitto.conf": "listener 8883 127.0.0.1\nallow_anonymous true\ncafile /etc/tls/ca.pem\n"
@@ -118,7 +120,7 @@ def test_disk_full(x86_64, boot, tmp_path):
     refused = node.apply(manifest("other", web=service()), check=False)
     assert refused.status == 3 and "KiB left" in refused.output, refused.output
     failed = node.baton("image", "import", "--name", "test/other:1", LAYOUT, check=False)
-    assert failed.status == 0 or "space" in failed.output, failed.output
+    assert failed.status == 0, failed.output  # root has the reserved blocks, and the layers are there
     # More of what is in force: the node keeps the new ones waiting and says why.
     node.baton("scale", "--detach", "shop", "web=2")
     found = node.wait_instances("shop", lambda found: len(found) == 2, "a second instance")
@@ -156,7 +158,10 @@ def test_without_memory_controller(base, boot):
     assert any("memory" in what for what in info["info"]["missing"])
     node.apply(manifest("free", one=service(pids_limit=20)))
     limited = node.apply(manifest("limited", one=service(mem_limit="16m")), check=False)
-    assert "memory" in limited.output, limited.output
+    assert limited.status == 1 and "memory" in limited.output, limited.output
+    (one,) = node.instances("limited")
+    assert one["state"] != "running" and "memory" in one["reason"], one
+    assert node.sh("cat /sys/fs/cgroup/baton/limited.*/cgroup.procs 2>/dev/null || true") == ""
 
 
 def test_two_nodes(x86_64, tmp_path):
@@ -169,6 +174,9 @@ def test_two_nodes(x86_64, tmp_path):
             guest.check("baton image import " + LAYOUT)
         first.check("cat >/run/rig/m.json <<'END'\n%s\nEND\nbaton apply --timeout 90 /run/rig/m.json" %
                     json.dumps(manifest("pair", one=service("echo here; while true; do sleep 1; done", scale=2))))
+        for guest in (first, second):  # one network card, and no way beyond the other end
+            assert len(guest.check("ls /sys/class/net").split()) == 2
+            assert guest.check("ip route | cut -d ' ' -f 1") == "10.77.0.0/24\n"
         found = json.loads(first.check("baton ps -o json"))["instances"]
         assert sorted(one["node"] for one in found) == ["n1", "n2"]
         (away,) = [one for one in found if one["node"] == "n2"]

@@ -19,6 +19,10 @@ def test_pure_cgroup_v2(node):
     assert "WARN" not in [line.split()[0] for line in node.baton("doctor").output.splitlines() if "cgroups" in line]
 
 
+def test_no_network_to_outside(node):
+    assert node.sh("ls /sys/class/net") == "lo\n"
+
+
 def whole_life(node, runtime):
     app = unique("shop")
     node.apply(manifest(app, web=service("n=0; while true; do n=$((n+1)); echo line $n; sleep 1; done")))
@@ -96,6 +100,24 @@ def test_devices_are_denied(node):
     log = node.wait(lambda: (lambda text: "zero works" in text and text)(node.baton("logs", app).output), "the script's end")
     assert "null works" in log, log
     assert "kmsg: Operation not permitted" in log and "disk: Operation not permitted" in log, log
+    node.remove(app)
+
+
+def test_nodes_that_are_there_are_denied(node):
+    """The node's root makes them: in the container's /dev its group decides, below a bind mount none is a device."""
+    app = unique("pries")
+    folder = "/run/rig/" + app
+    make = "mknod -m 666 nil c 1 3; mknod -m 666 log c 1 11; : <log"
+    node.sh("mkdir -m 755 %s; cd %s; %s" % (folder, folder, make))
+    script = ("until [ -e /dev/made ]; do sleep 0.1; done; "
+              "for path in /dev/nil /dev/log /bound/nil /bound/log; do true <$path && echo $path opens; done; echo end; sleep 1000")
+    node.apply(manifest(app, pries=service(script, volumes=[folder + ":/bound"], cap_add=["SYS_ADMIN", "SYSLOG"])))
+    (one,) = node.instances(app)
+    node.sh("cd /proc/%d/root/dev; %s; touch made" % (one["pid"], make))
+    log = node.wait(lambda: (lambda text: "| end" in text and text)(node.baton("logs", app).output), "the script's end")
+    assert "/dev/nil opens" in log, log
+    for path, reason in (("/dev/log", "Operation not permitted"), ("/bound/nil", "Permission denied"), ("/bound/log", "Permission denied")):
+        assert "open %s: %s" % (path, reason) in log, log
     node.remove(app)
 
 
