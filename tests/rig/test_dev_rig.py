@@ -3,11 +3,14 @@
 import contextlib
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import time
 
 import pytest
+
+from rig.boards import BOARDS
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BOARD = "qemu-x86_64"
@@ -64,6 +67,14 @@ def test_failures_of_the_rig(rig, bases, tmp_path):
                           text=True, check=False, timeout=SECONDS)
     assert done.returncode == 125 and "rig: " in done.stderr and "Traceback" not in done.stderr
     assert rig(["--two"]).returncode == 2
+
+
+def test_page_has_every_option():
+    said = subprocess.run(["./dev", "rig", "--help"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    page = (TOP / "docs/rigs.md").read_text(encoding="utf-8")
+    options = set(re.findall(r"--[a-z]+", said)) - {"--help"}
+    assert len(options) > 5 and [name for name in options if "| `%s" % name not in page] == []
+    assert [board for board in BOARDS if "| `%s` |" % board not in page] == []
 
 
 @contextlib.contextmanager
