@@ -48,11 +48,13 @@ static pid_t clone_child(const struct making *making, const struct baton_cgroup 
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-int native_clone(struct making *making, const struct baton_create *request, struct baton_error *err)
+int native_clone(struct making *making, const struct baton_create *request, const struct sock_fprog *seccomp,
+        struct baton_error *err)
 {
 	const struct baton_cgroup *cgroup = request->cgroup;
 	struct child child = {
 		.spec = &making->spec,
+		.seccomp = seccomp,
 		.stdin_fd = request->stdin_fd >= 0 ? request->stdin_fd : making->native->null_fd,
 		.stdout_fd = request->stdout_fd >= 0 ? request->stdout_fd : making->native->null_fd,
 		.stderr_fd = request->stderr_fd >= 0 ? request->stderr_fd : making->native->null_fd,
@@ -63,12 +65,8 @@ int native_clone(struct making *making, const struct baton_create *request, stru
 	cleanup_close int child_end = -1;
 	int ends[2];
 	pid_t pid;
-	int r = 0;
+	int r;
 
-	if (making->spec.seccomp)
-		r = seccomp_get(making->native->seccomp, making->spec.seccomp, &child.seccomp, err);
-	if (r < 0)
-		return r;
 	if (request->netns_fd >= 0)
 		making->spec.new_namespace[NS_NETWORK] = false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)

@@ -26,6 +26,7 @@ struct making {
 	bool created; /* the child said that it is ready */
 	struct baton_watch *watch;
 	struct baton_timer *timer;
+	struct kept *kept; /* its request, while its seccomp profile is compiled */
 	baton_created_fn on_created;
 	baton_done_fn on_started;
 	void *arg;
@@ -50,6 +51,9 @@ struct native {
 	int state_fd;
 	int null_fd;
 	struct seccomp_cache *seccomp;
+	struct seccomp_job *job; /* one at a time; others wait for it */
+	struct baton_watch *job_watch;
+	struct making *job_owner; /* who is told when it fails; NULL: has gone away */
 	struct making *making;
 	struct answer *answers;
 };
@@ -65,8 +69,24 @@ void making_free(struct making *making); /* releases; the process is left to its
 /* As making_free; a create or start that has not called back is undone, and calls back. */
 void making_cancel(struct making *making);
 
-/* Clones the child. 0 with state.pid, pidfd and sync_fd of *making set, or negative errno. */
-int native_clone(struct making *making, const struct baton_create *request, struct baton_error *err);
+/* Clones the child and watches it. 0 or negative errno. `seccomp` may be NULL. */
+int making_launch(struct making *making, const struct baton_create *request, const struct sock_fprog *seccomp,
+        struct baton_error *err);
+
+/* Undoes a create or a start, and calls back with err, now or when its process has ended. */
+void making_fail(struct making *making, const struct baton_error *err);
+
+/* clone.c: 0 with state.pid, pidfd and sync_fd of *making set, or negative errno. */
+int native_clone(struct making *making, const struct baton_create *request, const struct sock_fprog *seccomp,
+        struct baton_error *err);
+
+/*
+ * native_compile.c: making_launch() is called when the program for the profile is there; *making keeps what
+ * it needs of the request. 0 or negative errno.
+ */
+int compile_wait(struct making *making, const struct baton_create *request, struct baton_error *err);
+void compile_leave(struct making *making); /* it does not wait any more, if it did */
+void compile_close(struct native *native); /* nobody waits */
 
 /* native_verbs.c */
 int native_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state_fn done, void *arg,

@@ -35,6 +35,7 @@ static void native_close(void *plugin)
 		making_cancel(native->making);
 	while (native->answers)
 		answer_give(native->answers);
+	compile_close(native);
 	seccomp_cache_free(native->seccomp);
 	close_fd(&native->state_fd);
 	close_fd(&native->null_fd);

@@ -42,6 +42,7 @@ void making_free(struct making *making)
 	if (*link)
 		*link = making->next;
 	stop_watching(making);
+	compile_leave(making);
 	spec_release(&making->spec);
 	close_fd(&making->pidfd);
 	close_fd(&making->sync_fd);
@@ -81,13 +82,13 @@ static void on_end(void *arg, uint32_t events)
  * The last word on a create or a start. Nothing of a failed create may be left when the host hears of it, so
  * its process has to end first; that takes as long as it takes, and the loop goes on.
  */
-static void fail(struct making *making, const struct baton_error *err)
+void making_fail(struct making *making, const struct baton_error *err)
 {
 	const struct baton_host *host = making->native->host;
 
 	making->err = *err;
 	stop_watching(making);
-	if (making->on_created) {
+	if (making->on_created && making->pidfd >= 0) {
 		(void)pidfd_signal(making->pidfd, SIGKILL);
 		making->watch = host->watch_add(host->host, making->pidfd, BATON_WATCH_READ, on_end, making);
 		if (making->watch)
@@ -106,7 +107,7 @@ static void on_deadline(void *arg)
 	        &err, ETIMEDOUT, "%s did not finish in time", making->on_started ? "start" : "create");
 	if (making->on_started)
 		(void)pidfd_signal(making->pidfd, SIGKILL); /* the host reaps it */
-	fail(making, &err);
+	making_fail(making, &err);
 }
 
 void making_cancel(struct making *making)
@@ -135,7 +136,7 @@ static void created(struct making *making)
 	if (r < 0) {
 		(void)error_errno(&err, -r, "record of %s", making->id);
 		close_fd(&pidfd);
-		fail(making, &err);
+		making_fail(making, &err);
 		return;
 	}
 	stop_watching(making);
@@ -187,21 +188,39 @@ static void on_report(void *arg, uint32_t events)
 	else
 		(void)error_set(&err, EIO,
 		        "the container's process ended before it was ready (killed, or out of memory?)");
-	fail(making, &err);
+	making_fail(making, &err);
 }
 
-static int watch(struct making *making, uint32_t deadline_ms)
+static int watch_report(struct making *making)
 {
 	const struct baton_host *host = making->native->host;
 
 	making->watch = host->watch_add(host->host, making->sync_fd, BATON_WATCH_READ, on_report, making);
+	return making->watch ? 0 : -ENOMEM;
+}
+
+static int set_deadline(struct making *making, uint32_t deadline_ms)
+{
+	const struct baton_host *host = making->native->host;
+
 	making->timer = host->timer_add(host->host, deadline_ms, on_deadline, making);
-	return making->watch && making->timer ? 0 : -ENOMEM;
+	return making->timer ? 0 : -ENOMEM;
+}
+
+int making_launch(struct making *making, const struct baton_create *request, const struct sock_fprog *seccomp,
+        struct baton_error *err)
+{
+	int r = native_clone(making, request, seccomp, err);
+
+	if (r == 0 && watch_report(making) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
+	return r;
 }
 
 static int begin(struct making *making, const struct baton_create *request, uint32_t deadline_ms,
         struct baton_error *err)
 {
+	const struct sock_fprog *seccomp = NULL;
 	struct state old;
 	int r;
 
@@ -209,11 +228,18 @@ static int begin(struct making *making, const struct baton_create *request, uint
 	        state_read(making->native->state_fd, making->id, &old) != -ENOENT)
 		return error_set(err, EEXIST, "container %s exists", making->id);
 	r = spec_load(request->bundle, &making->spec, err);
-	if (r == 0)
-		r = native_clone(making, request, err);
-	if (r == 0 && watch(making, deadline_ms) < 0)
-		r = error_set(err, ENOMEM, "out of memory");
-	return r;
+	if (r < 0)
+		return r;
+	if (set_deadline(making, deadline_ms) < 0)
+		return error_set(err, ENOMEM, "out of memory");
+	if (making->spec.seccomp) {
+		r = seccomp_find(making->native->seccomp, making->spec.seccomp, &seccomp);
+		if (r == -ENOENT)
+			return compile_wait(making, request, err);
+		if (r < 0)
+			return error_errno(err, -r, "linux.seccomp");
+	}
+	return making_launch(making, request, seccomp, err);
 }
 
 /* What the host's version of the structure does not have keeps the value that stands for "nothing". */
@@ -284,7 +310,7 @@ int native_start(void *plugin, const char *id, uint32_t deadline_ms, baton_done_
 		        known ? "container %s is not in the state \"created\"" : "no container %s", id);
 		return native_error(error, &err);
 	}
-	if (watch(making, deadline_ms) < 0) {
+	if (set_deadline(making, deadline_ms) < 0 || watch_report(making) < 0) {
 		stop_watching(making);
 		(void)error_set(&err, ENOMEM, "out of memory");
 		return native_error(error, &err);

@@ -107,7 +107,9 @@ int native_state(void *plugin, const char *id, uint32_t deadline_ms, baton_state
 	cleanup_close int fd = open_live(&state);
 
 	answer.pid = fd < 0 ? 0 : state.pid;
-	if (fd < 0)
+	if (making && making->pidfd < 0)
+		answer.state = BATON_STATE_CREATING; /* it has no process yet */
+	else if (fd < 0)
 		answer.state = BATON_STATE_STOPPED;
 	else if (making && !making->created)
 		answer.state = BATON_STATE_CREATING;

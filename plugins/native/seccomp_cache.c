@@ -5,19 +5,19 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <seccomp.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/pidfd.h"
 
 #define FILE_NAME_SIZE 64
 #define FILE_BYTES_MAX (sizeof(struct file_header) + sizeof(struct sock_filter) * BPF_MAXINSNS)
@@ -102,6 +102,14 @@ static void hash_begin(uint64_t state[2])
 	state[1] = UINT64_C(0x84222325cbf29ce4);
 }
 
+/* Of a file's content. A program of another version of this compiler is as good as a spoilt one. */
+static void hash_filters(uint64_t sum[2], const char *filters, size_t length)
+{
+	hash_begin(sum);
+	hash(sum, BATON_VERSION, sizeof(BATON_VERSION));
+	hash(sum, filters, length);
+}
+
 static int hash_piece(const char *data, size_t length, void *state)
 {
 	hash(state, data, length);
@@ -127,6 +135,7 @@ static int entry_name(const json_t *profile, char name[static FILE_NAME_SIZE])
 	return 0;
 }
 
+/* ret_program may be NULL. */
 static int add_entry(struct seccomp_cache *cache, const char *name, const void *filters, size_t count,
         const struct sock_fprog **ret_program)
 {
@@ -151,7 +160,8 @@ static int add_entry(struct seccomp_cache *cache, const char *name, const void *
 		entry_free(*last);
 		*last = NULL;
 	}
-	*ret_program = &entry->program;
+	if (ret_program)
+		*ret_program = &entry->program;
 	return 0;
 }
 
@@ -177,8 +187,7 @@ static int load_file(struct seccomp_cache *cache, const char *name, const struct
 		return -EINVAL;
 	memcpy(&header, data, sizeof(header));
 	length -= sizeof(header);
-	hash_begin(sum);
-	hash(sum, data + sizeof(header), length);
+	hash_filters(sum, data + sizeof(header), length);
 	if (memcmp(header.magic, file_magic, sizeof(file_magic)) != 0 ||
 	        memcmp(header.sum, sum, sizeof(sum)) != 0)
 		return -EINVAL;
@@ -186,7 +195,10 @@ static int load_file(struct seccomp_cache *cache, const char *name, const struct
 	        cache, name, data + sizeof(header), length / sizeof(struct sock_filter), ret_program);
 }
 
-/* A cache: losing the file costs a compilation, so nothing here is an error. */
+/*
+ * A cache: losing the file costs a compilation, so nothing here is an error, and nothing waits for the disk:
+ * what a power cut leaves of the file has a wrong sum.
+ */
 static void save_file(const struct seccomp_cache *cache, const char *name, const struct result *result)
 {
 	size_t length = result->count * sizeof(*result->filters);
@@ -196,11 +208,10 @@ static void save_file(const struct seccomp_cache *cache, const char *name, const
 	if (!data || cache->directory_fd < 0)
 		return;
 	memcpy(header.magic, file_magic, sizeof(file_magic));
-	hash_begin(header.sum);
-	hash(header.sum, (const char *)result->filters, length);
+	hash_filters(header.sum, (const char *)result->filters, length);
 	memcpy(data, &header, sizeof(header));
 	memcpy(data + sizeof(header), result->filters, length);
-	(void)file_replace_at(cache->directory_fd, name, data, sizeof(header) + length, 0600, FILE_DURABLE);
+	(void)file_replace_at(cache->directory_fd, name, data, sizeof(header) + length, 0600, FILE_VOLATILE);
 }
 
 static _Noreturn void compile_and_exit(const json_t *profile, struct result *result)
@@ -219,51 +230,107 @@ static _Noreturn void compile_and_exit(const json_t *profile, struct result *res
 	_exit(0);
 }
 
-/* The daemon has one thread, so its child may use the heap and libseccomp. */
-static int compile_in_child(const json_t *profile, struct result *result, struct baton_error *err)
+struct seccomp_job {
+	struct seccomp_cache *cache;
+	int pidfd;
+	char name[FILE_NAME_SIZE];
+	struct result *result; /* shared with the child */
+};
+
+static void job_free(struct seccomp_job *job)
 {
+	if (job->result)
+		(void)munmap(job->result, sizeof(*job->result));
+	close_fd(&job->pidfd);
+	free(job);
+}
+
+/* fork(2) as glibc does it: the child uses the heap and libseccomp, which it may, as the daemon has one
+ * thread. */
+static int spawn(struct seccomp_job *job, const json_t *profile)
+{
+	void *memory =
+	        mmap(NULL, sizeof(*job->result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid;
 
-	result->code = EIO;
-	(void)snprintf(result->message, sizeof(result->message), "the compiling process died");
+	if (memory == MAP_FAILED)
+		return -errno;
+	job->result = memory;
+	job->result->code = EIO;
+	(void)snprintf(job->result->message, sizeof(job->result->message), "the compiling process died");
 	pid = fork();
-	if (pid < 0)
-		return error_errno(err, errno, "linux.seccomp: fork");
 	if (pid == 0)
-		compile_and_exit(profile, result);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	if (result->code != 0)
-		return error_set(err, result->code, "linux.seccomp: %.*s", (int)sizeof(result->message) - 1,
-		        result->message);
+		compile_and_exit(profile, job->result);
+	if (pid < 0)
+		return -errno;
+	job->pidfd =
+	        (int)syscall(SYS_pidfd_open, pid, 0); /* nobody else waits for it: the number is its own */
+	return job->pidfd < 0 ? -errno : 0;
+}
+
+int seccomp_job_start(struct seccomp_cache *cache, const json_t *profile, struct seccomp_job **ret_job,
+        struct baton_error *err)
+{
+	struct seccomp_job *job = calloc(1, sizeof(*job));
+	int r;
+
+	if (!job)
+		return error_set(err, ENOMEM, "out of memory");
+	job->cache = cache;
+	job->pidfd = -1;
+	r = entry_name(profile, job->name);
+	if (r == 0)
+		r = spawn(job, profile);
+	if (r < 0) {
+		job_free(job);
+		return error_errno(err, -r, "linux.seccomp");
+	}
+	*ret_job = job;
 	return 0;
 }
 
-int seccomp_get(struct seccomp_cache *cache, const json_t *profile, const struct sock_fprog **ret_program,
-        struct baton_error *err)
+int seccomp_job_pidfd(const struct seccomp_job *job)
+{
+	return job->pidfd;
+}
+
+int seccomp_job_finish(struct seccomp_job *job, struct baton_error *err)
+{
+	const struct result *result = job->result;
+	int r = 0;
+
+	pidfd_end(job->pidfd);
+	if (result->code != 0)
+		r = error_set(err, result->code, "linux.seccomp: %.*s", (int)sizeof(result->message) - 1,
+		        result->message);
+	else if (add_entry(job->cache, job->name, result->filters, result->count, NULL) < 0)
+		r = error_set(err, ENOMEM, "out of memory");
+	else
+		save_file(job->cache, job->name, result);
+	job_free(job);
+	return r;
+}
+
+void seccomp_job_cancel(struct seccomp_job *job)
+{
+	if (!job)
+		return;
+	pidfd_end(job->pidfd);
+	job_free(job);
+}
+
+int seccomp_find(struct seccomp_cache *cache, const json_t *profile, const struct sock_fprog **ret_program)
 {
 	char name[FILE_NAME_SIZE];
-	struct result *result;
 	int r = entry_name(profile, name);
 
 	if (r < 0)
-		return error_set(err, ENOMEM, "out of memory");
+		return r;
 	for (struct entry *entry = cache->entries; entry; entry = entry->next) {
 		if (strcmp(entry->name, name) == 0) {
 			*ret_program = &entry->program;
 			return 0;
 		}
 	}
-	if (load_file(cache, name, ret_program) == 0)
-		return 0;
-	result = mmap(NULL, sizeof(*result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (result == MAP_FAILED)
-		return error_errno(err, errno, "linux.seccomp");
-	r = compile_in_child(profile, result, err);
-	if (r == 0)
-		r = add_entry(cache, name, result->filters, result->count, ret_program);
-	if (r == 0)
-		save_file(cache, name, result);
-	(void)munmap(result, sizeof(*result));
-	return r;
+	return load_file(cache, name, ret_program) == 0 ? 0 : -ENOENT;
 }
