@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/descriptors.h"
 #include "core/base/files.h"
 #include "core/base/pidfd.h"
 #include "core/base/signals.h"
@@ -20,7 +21,6 @@
 
 #define KILL_AFTER_MS 1000
 #define KEEP_FDS_MAX  16
-#define FIRST_KEPT_FD 3
 
 struct process {
 	pid_t pid;
@@ -56,6 +56,7 @@ static int place_fds(const struct process_spec *spec, int *report_fd)
 	int kept[KEEP_FDS_MAX + 4];
 	size_t count = 0;
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r;
 
 	kept[count++] = spec->stdin_fd >= 0 ? spec->stdin_fd : null_fd;
 	kept[count++] = spec->stdout_fd >= 0 ? spec->stdout_fd : null_fd;
@@ -63,20 +64,10 @@ static int place_fds(const struct process_spec *spec, int *report_fd)
 	for (size_t i = 0; i < spec->n_keep_fds; i++)
 		kept[count++] = spec->keep_fds[i];
 	kept[count++] = *report_fd;
-	/* First out of the way of the final numbers, then down onto them: no order can overwrite a source. */
-	for (size_t i = 0; i < count; i++) {
-		kept[i] = fcntl(kept[i], F_DUPFD_CLOEXEC, (int)(FIRST_KEPT_FD + KEEP_FDS_MAX + 4));
-		if (kept[i] < 0)
-			return -errno;
-	}
-	for (size_t i = 0; i + 1 < count; i++) {
-		if (dup2(kept[i], (int)i) < 0)
-			return -errno;
-	}
-	*report_fd = (int)count - 1;
-	if (dup3(kept[count - 1], *report_fd, O_CLOEXEC) < 0)
-		return -errno;
-	return syscall(SYS_close_range, (unsigned)*report_fd + 1, ~0U, 0) < 0 ? -errno : 0;
+	r = descriptors_place(kept, count, true);
+	if (r == 0)
+		*report_fd = (int)count - 1;
+	return r;
 }
 
 /*

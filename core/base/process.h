@@ -44,7 +44,8 @@ struct process_spec {
 /*
  * Starts a child: all signals unblocked and default, own session, no descriptors but those named. 0 and
  * *ret_process, or negative errno with the failed step in err (a failed execve included). The caller frees
- * with process_free after or before the exit; freeing a running process kills and reaps it, as pidfd_end() does.
+ * with process_free after or before the exit; freeing a running process kills and reaps it, as pidfd_end()
+ * does.
  */
 int process_spawn(struct event_base *base, const struct process_spec *spec, struct process **ret_process,
         struct baton_error *err);

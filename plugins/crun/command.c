@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/descriptors.h"
 #include "core/base/pidfd.h"
 #include "core/base/signals.h"
 #include "plugins/crun/descendants.h"
@@ -91,19 +92,12 @@ static void place_fds(struct child *child)
 		child_fail(child, NULL_DEVICE);
 	if (spec->capture_output)
 		wanted[STDOUT_FILENO] = child->output_fd;
-	/* First out of the way of the final numbers, then down onto them: no order can overwrite a source. */
-	for (int i = 0; i <= LOG_FD; i++) {
-		wanted[i] = fcntl(wanted[i] >= 0 ? wanted[i] : null_fd, F_DUPFD_CLOEXEC, LOG_FD + 1);
-		if (wanted[i] < 0)
-			child_fail(child, "descriptors");
-	}
-	for (int i = 0; i <= LOG_FD; i++) {
-		if (dup2(wanted[i], i) < 0)
-			_exit(127);
-	}
+	for (int i = 0; i < LOG_FD; i++)
+		wanted[i] = wanted[i] >= 0 ? wanted[i] : null_fd;
+	errno = -descriptors_place(wanted, LOG_FD + 1, false);
+	if (errno != 0)
+		child_fail(child, "descriptors");
 	child->log_fd = LOG_FD;
-	if (syscall(SYS_close_range, LOG_FD + 1, ~0U, 0) < 0)
-		child_fail(child, "close_range");
 }
 
 static _Noreturn void run_child(struct child *child)

@@ -15,11 +15,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/base/descriptors.h"
 #include "core/base/files.h"
 #include "core/base/signals.h"
 
-#define SYNC_FD  3
-#define FIRST_FD 16 /* above every number that is assigned below */
+#define SYNC_FD 3
 
 static _Noreturn void fail(int sync_fd, const struct baton_error *err)
 {
@@ -68,21 +68,9 @@ static int keep_out_of_oom(const struct spec *spec, struct baton_error *err)
 static int place_descriptors(const struct child *child, struct baton_error *err)
 {
 	int fds[] = { child->stdin_fd, child->stdout_fd, child->stderr_fd, child->sync_fd };
+	int r = descriptors_place(fds, SYNC_FD + 1, true);
 
-	/* First out of the way, then down: no order of the originals can overwrite one that is still needed.
-	 */
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
-		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST_FD);
-		if (fds[i] < 0)
-			return error_errno(err, errno, "standard descriptors");
-	}
-	for (int i = 0; i < 3; i++) {
-		if (dup2(fds[i], i) < 0)
-			return error_errno(err, errno, "standard descriptors");
-	}
-	if (dup3(fds[3], SYNC_FD, O_CLOEXEC) < 0 || syscall(SYS_close_range, SYNC_FD + 1, ~0U, 0) < 0)
-		return error_errno(err, errno, "closing descriptors");
-	return 0;
+	return r < 0 ? error_errno(err, -r, "standard descriptors") : 0;
 }
 
 static int leave_daemon(const struct child *child, struct baton_error *err)
@@ -131,10 +119,8 @@ static int load_seccomp(const struct child *child, struct baton_error *err)
 static int set_up(const struct child *child, struct baton_error *err)
 {
 	const struct spec *spec = child->spec;
-	int r = place_descriptors(child, err);
+	int r = child_hostname(spec, err);
 
-	if (r == 0)
-		r = child_hostname(spec, err);
 	if (r == 0 && spec->new_namespace[NS_NETWORK])
 		r = child_loopback(err);
 	if (r == 0)
@@ -173,7 +159,7 @@ void child_run(const struct child *child)
 {
 	struct baton_error err = { 0 };
 
-	if (leave_daemon(child, &err) < 0)
+	if (leave_daemon(child, &err) < 0 || place_descriptors(child, &err) < 0)
 		fail(child->sync_fd, &err);
 	if (set_up(child, &err) < 0)
 		fail(SYNC_FD, &err);

@@ -75,7 +75,6 @@ struct spec {
 
 	char rootfs[4096]; /* absolute */
 	bool rootfs_read_only;
-	uint64_t rootfs_propagation;
 	const char *hostname;
 	const char *domainname;
 	struct spec_mount *mounts;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -200,14 +199,13 @@ static int decode_paths(const json_t *object, struct spec *spec, struct baton_er
 	return r;
 }
 
-static int decode_propagation(const json_t *object, struct spec *spec, struct baton_error *err)
+static int check_propagation(const json_t *object, struct baton_error *err)
 {
 	const char *text = json_get_string(object, "rootfsPropagation", "private");
 
 	/* Anything shared would carry mounts of the container to the host. */
 	if (strcmp(text, "private") != 0 && strcmp(text, "rprivate") != 0 && *text != '\0')
 		return error_set(err, EOPNOTSUPP, "linux.rootfsPropagation: only \"private\" is supported");
-	spec->rootfs_propagation = MS_PRIVATE;
 	return 0;
 }
 
@@ -237,7 +235,7 @@ int spec_decode_linux(const json_t *linux_member, struct spec *spec, struct bato
 	if (r == 0)
 		r = spec_member(linux_member, "devices", JSON_ARRAY, &devices, err);
 	if (r == 0)
-		r = decode_propagation(linux_member, spec, err);
+		r = check_propagation(linux_member, err);
 	if (r == 0)
 		r = decode_sysctls(sysctls, spec, err);
 	if (r == 0)

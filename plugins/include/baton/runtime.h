@@ -59,7 +59,8 @@ struct baton_host {
 	/* One line of text, no newline. */
 	void (*log)(void *host, enum baton_log_level level, const char *message);
 
-	/* Calls fn(arg) once, after `ms` milliseconds of the boot clock. NULL when out of memory. */
+	/* Calls fn(arg) once, after `ms` milliseconds of CLOCK_MONOTONIC, which stands still
+	 * while the machine is suspended. NULL when out of memory. */
 	struct baton_timer *(*timer_add)(void *host, uint64_t ms, void (*fn)(void *arg), void *arg);
 	/* Takes NULL; may be called from the timer's own callback, and must be called to free a timer that
 	 * has fired. */
