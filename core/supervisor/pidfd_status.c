@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/pidfd.h"
 #include "core/base/process.h"
 
 /* linux/pidfd.h of 6.15; Debian 12's headers (6.1) do not have it. */
@@ -21,8 +22,6 @@ struct info {
 #define GET_INFO  _IOWR(0xFF, 11, struct info)
 #define INFO_EXIT (UINT64_C(1) << 3)
 
-#define WAIT_PIDFD ((idtype_t)3) /* P_PIDFD, Linux 5.4 */
-
 static struct pidfd_status decode(int status)
 {
 	if (WIFSIGNALED(status))
@@ -32,12 +31,11 @@ static struct pidfd_status decode(int status)
 
 int pidfd_status_wait(int pidfd, struct pidfd_status *ret_status)
 {
-	siginfo_t info = { 0 };
+	siginfo_t info;
+	int r = pidfd_reap(pidfd, &info);
 
-	if (waitid(WAIT_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) < 0)
-		return -errno;
-	if (info.si_pid == 0)
-		return -EAGAIN;
+	if (r <= 0)
+		return r < 0 ? r : -EAGAIN;
 	if (info.si_code == CLD_EXITED)
 		*ret_status = (struct pidfd_status){ .code = info.si_status };
 	else
