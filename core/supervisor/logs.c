@@ -15,19 +15,29 @@
 
 #include "core/base/buf.h"
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
 #include "core/base/files.h"
+#include "core/base/timeval.h"
 
 #define CURRENT_NAME "current"
 #define READ_BYTES   16384
+#define LINE_FULL    'F'
+#define LINE_PART    'P'
 #define PREFIX_MAX   64         /* time, stream and flag before the text of a line */
 #define DRAIN_MAX    (1U << 20) /* a FIFO holds 64 KiB; a stray writer must not keep us here */
+
+/* Half a line goes to the file after this while, marked P: what is in memory only is lost with this process.
+ */
+#define UNFINISHED_MS 1000
 
 struct stream {
 	struct logs *logs;
 	const char *name;
-	int fifo_fd; /* our reading end */
+	int fifo_fd; /* what we read from */
 	struct event *readable;
-	struct buf partial; /* bytes of a line whose end has not come yet */
+	struct event *unfinished; /* timer: `partial` has waited long enough */
+	struct buf partial;       /* bytes of a line whose end has not come yet */
+	bool begun;               /* the last line of the file is marked P: its end is to come */
 };
 
 struct logs {
@@ -110,14 +120,13 @@ static void write_lines(struct logs *logs, const struct buf *lines)
 
 static void format_prefix(char prefix[static PREFIX_MAX], const char *stream, char flag)
 {
+	char seconds[CLOCK_TEXT_SIZE];
 	struct timespec now;
-	struct tm parts;
-	size_t used;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &parts);
-	used = strftime(prefix, PREFIX_MAX, "%Y-%m-%dT%H:%M:%S", &parts);
-	(void)snprintf(prefix + used, PREFIX_MAX - used, ".%09ldZ %s %c ", now.tv_nsec, stream, flag);
+	clock_format((int64_t)now.tv_sec * 1000, seconds);
+	seconds[strcspn(seconds, ".")] = '\0';
+	(void)snprintf(prefix, PREFIX_MAX, "%s.%09ldZ %s %c ", seconds, now.tv_nsec, stream, flag);
 }
 
 static int append_line(
@@ -132,6 +141,7 @@ static int append_line(
 	if (r == 0)
 		r = buf_append(lines, "\n", 1);
 	buf_reset(&stream->partial);
+	(void)event_del(stream->unfinished); /* fails only without a base */
 	return r;
 }
 
@@ -139,11 +149,11 @@ static int append_line(
 static int take_chunk(struct stream *stream, struct buf *lines, const char *chunk, size_t length)
 {
 	char full[PREFIX_MAX];
-	char split[PREFIX_MAX];
+	char part[PREFIX_MAX];
 	int r = 0;
 
-	format_prefix(full, stream->name, 'F');
-	format_prefix(split, stream->name, 'P');
+	format_prefix(full, stream->name, LINE_FULL);
+	format_prefix(part, stream->name, LINE_PART);
 	while (r == 0 && length > 0) {
 		size_t room = CONFIG_LOG_LINE_MAX - stream->partial.length;
 		const char *newline = memchr(chunk, '\n', length < room ? length : room);
@@ -152,10 +162,12 @@ static int take_chunk(struct stream *stream, struct buf *lines, const char *chun
 		if (newline) {
 			take = (size_t)(newline - chunk);
 			r = append_line(stream, lines, full, chunk, take);
+			stream->begun = false;
 			take++;
 		} else if (length >= room) {
 			take = room;
-			r = append_line(stream, lines, split, chunk, take);
+			r = append_line(stream, lines, part, chunk, take);
+			stream->begun = true;
 		} else {
 			take = length;
 			r = buf_append(&stream->partial, chunk, take);
@@ -183,14 +195,36 @@ static ssize_t read_some(struct stream *stream)
 	return got;
 }
 
+/* What waits for its end goes out as it is. */
+static void flush(struct stream *stream, char flag)
+{
+	cleanup_buf struct buf lines = { .max = CONFIG_LOG_LINE_MAX + PREFIX_MAX + 1 };
+	char prefix[PREFIX_MAX];
+
+	format_prefix(prefix, stream->name, flag);
+	(void)append_line(stream, &lines, prefix, "", 0); /* out of memory: the last half line is lost */
+	write_lines(stream->logs, &lines);
+	stream->begun = flag == LINE_PART;
+}
+
+static void on_unfinished(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	flush(arg, LINE_PART);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
+	const struct timeval wait = timeval_of_ms(UNFINISHED_MS);
 	struct stream *stream = arg;
 
 	(void)fd;
 	(void)what;
 	if (read_some(stream) < 0)
 		(void)event_del(stream->readable); /* a FIFO cannot fail to be read; do not spin if it does */
+	if (stream->partial.length > 0 && !evtimer_pending(stream->unfinished, NULL))
+		(void)event_add(stream->unfinished, &wait); /* out of memory: it waits for its end */
 }
 
 /* ---- life ---- */
@@ -204,13 +238,18 @@ static int open_stream(struct event_base *base, struct logs *logs, enum log_stre
 	buf_init(&stream->partial, CONFIG_LOG_LINE_MAX);
 	if (mkfifoat(logs->fifo_dir_fd, stream->name, 0600) < 0 && errno != EEXIST)
 		return -errno;
-	/* Never blocks, and O_NONBLOCK is ours alone: the container opens its own file description. */
+	/*
+	 * Never blocks, and O_NONBLOCK is ours alone: the container opens its own file description. For
+	 * writing too, or a program that closes its output (2>/dev/null) would leave a FIFO without a writer,
+	 * which is readable (EOF) for ever.
+	 */
 	stream->fifo_fd =
-	        openat(logs->fifo_dir_fd, stream->name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	        openat(logs->fifo_dir_fd, stream->name, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (stream->fifo_fd < 0)
 		return -errno;
 	stream->readable = event_new(base, stream->fifo_fd, EV_READ | EV_PERSIST, on_readable, stream);
-	return stream->readable ? 0 : -ENOMEM;
+	stream->unfinished = evtimer_new(base, on_unfinished, stream);
+	return stream->readable && stream->unfinished ? 0 : -ENOMEM;
 }
 
 static int open_files(struct event_base *base, const struct logs_config *config, struct logs *logs)
@@ -250,11 +289,6 @@ int logs_open(struct event_base *base, const struct logs_config *config, struct 
 		logs_abandon(logs);
 		return error_errno(err, -r, "log of %s", config->id);
 	}
-	/*
-	 * A FIFO that never had a writer is not readable; one whose last writer has gone is readable for ever
-	 * (EOF). The container always holds it open while it lives, and logs_close ends the watch when it is
-	 * gone.
-	 */
 	for (enum log_stream i = LOG_STDOUT; i < LOG_STREAMS; i++)
 		(void)event_add(logs->streams[i].readable, NULL);
 	*ret_logs = logs;
@@ -277,18 +311,6 @@ int logs_container_fd(const struct logs *logs, enum log_stream stream)
 	return fd < 0 ? -errno : fd;
 }
 
-static void flush_partial(struct stream *stream)
-{
-	cleanup_buf struct buf lines = { .max = CONFIG_LOG_LINE_MAX + PREFIX_MAX + 1 };
-	char prefix[PREFIX_MAX];
-
-	if (stream->partial.length == 0)
-		return;
-	format_prefix(prefix, stream->name, 'F');
-	(void)append_line(stream, &lines, prefix, "", 0); /* out of memory: the last half line is lost */
-	write_lines(stream->logs, &lines);
-}
-
 void logs_close(struct logs *logs)
 {
 	if (!logs)
@@ -301,7 +323,8 @@ void logs_close(struct logs *logs)
 			if (got <= 0)
 				break;
 		}
-		flush_partial(&logs->streams[i]);
+		if (logs->streams[i].partial.length > 0 || logs->streams[i].begun)
+			flush(&logs->streams[i], LINE_FULL);
 	}
 	logs_abandon(logs);
 }
@@ -313,8 +336,12 @@ void logs_abandon(struct logs *logs)
 	for (enum log_stream i = LOG_STDOUT; i < LOG_STREAMS; i++) {
 		struct stream *stream = &logs->streams[i];
 
+		if (stream->partial.length > 0)
+			flush(stream, LINE_PART);
 		if (stream->readable)
 			event_free(stream->readable);
+		if (stream->unfinished)
+			event_free(stream->unfinished);
 		close_fd(&stream->fifo_fd);
 		buf_release(&stream->partial);
 	}

@@ -4,7 +4,7 @@
  *
  * The container holds each FIFO open for reading and writing, so it never gets SIGPIPE: while batond is down
  * its output waits in the pipe (64 KiB, then the writer blocks) and the next batond reads it by the FIFO's
- * name.
+ * name. Half a line is held back for a second at most: kill -9 of batond loses no more than that.
  */
 #ifndef BATON_SUPERVISOR_LOGS_H
 #define BATON_SUPERVISOR_LOGS_H
@@ -42,7 +42,8 @@ int logs_container_fd(const struct logs *logs, enum log_stream stream);
  * frees. */
 void logs_close(struct logs *logs); /* takes NULL */
 
-/* Stops reading and frees, leaving everything in the FIFOs for the next process. Takes NULL. */
+/* Stops reading and frees: half a line goes to the file marked P, the FIFOs are left for the next process.
+ * Takes NULL. */
 void logs_abandon(struct logs *logs);
 
 #endif

@@ -5,6 +5,7 @@ import re
 import signal
 import time
 
+import pytest
 from harness.janitor import start_time
 from harness.node import alive, children, command_line, service
 
@@ -18,6 +19,13 @@ def one(command=COUNTER, **more):
 def lines(node, instance):
     text = node.baton("logs", "-n", "1000", instance).stdout
     return [int(number) for number in re.findall(r"line-(\d+)", text)]
+
+
+def cpu_seconds(pid):
+    """Processor time of a process, user and system."""
+    with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def assert_no_gap(numbers):
@@ -68,6 +76,32 @@ def test_kill_of_batond_keeps_containers_and_logs_and_reports_the_exit(fleet, no
     os.kill(before["pid"], signal.SIGKILL)
     healed = fleet.wait_running("shop", 1, condition=lambda item: item["pid"] != before["pid"])[0]
     assert healed["exit_code"] in (137, None)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
+def test_half_a_line_survives_a_restart_of_batond(fleet, node, sig):
+    fleet.apply(one("trap 'echo def' USR1; printf abc; while true; do sleep 0.1; done"))
+    item = fleet.wait_running("shop", 1)[0]
+    written = node.run / "logs" / item["id"] / "current"
+    deadline = time.monotonic() + 10
+    while sig == signal.SIGKILL and " P abc" not in written.read_text():
+        assert time.monotonic() < deadline, "half a line stays in batond's memory"
+        time.sleep(0.05)
+    node.kill(sig)
+    node.start().wait_online()
+    os.kill(item["pid"], signal.SIGUSR1)
+    fleet.client.wait(lambda: "def" in written.read_text(), what="the rest of the line")
+    assert "abcdef\n" in node.baton("logs", item["id"]).stdout, written.read_text()
+
+
+def test_closed_output_costs_nothing(fleet, node):
+    """Two streams without a writer: epoll would report their end for ever."""
+    fleet.apply(one("exec sleep 1000 >/dev/null 2>&1"))
+    fleet.wait_running("shop", 1)
+    time.sleep(0.5)
+    before = cpu_seconds(node.process.pid)
+    time.sleep(1)
+    assert cpu_seconds(node.process.pid) - before < 0.3
 
 
 def test_exit_while_batond_is_down_is_reported_not_invented(fleet, node):

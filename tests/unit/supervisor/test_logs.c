@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -185,6 +186,87 @@ static void test_nothing_is_lost_over_a_restart(void **state)
 	assert_non_null(strstr(text, "after\n"));
 }
 
+/* What the loop has to do in a while, as processor time. */
+static long idle_cost_ms(struct fixture *fixture, long ms)
+{
+	const struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	struct timespec before;
+	struct timespec after;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	(void)event_base_loopexit(fixture->base, &wait);
+	(void)event_base_loop(fixture->base, 0);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	return (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+}
+
+/* `exec app 2>/dev/null`: the last writer has gone, the container lives. */
+static void test_a_closed_stream_costs_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	cleanup_free char *text = NULL;
+
+	open_logs(fixture, 65536, 2);
+	assert_int_equal(write(fixture->out, "last\n", 5), 5);
+	close_fd(&fixture->out);
+	close_fd(&fixture->errors);
+	assert_in_range(idle_cost_ms(fixture, 300), 0, 100);
+	text = file_text(fixture, "current");
+	assert_non_null(strstr(text, "Z stdout F last\n"));
+	/* Who opens /dev/stdout again is heard. */
+	fixture->out = logs_container_fd(fixture->logs, LOG_STDOUT);
+	assert_int_equal(write(fixture->out, "again\n", 6), 6);
+	turn(fixture);
+	free(text);
+	text = file_text(fixture, "current");
+	assert_non_null(strstr(text, "Z stdout F again\n"));
+}
+
+static void test_half_a_line_survives_a_restart(void **state)
+{
+	struct fixture *fixture = *state;
+	cleanup_free char *text = NULL;
+	int held;
+
+	open_logs(fixture, 65536, 2);
+	assert_int_equal(write(fixture->out, "abc", 3), 3);
+	turn(fixture);
+	logs_abandon(fixture->logs);
+	fixture->logs = NULL;
+	close_fd(&fixture->errors);
+	held = fixture->out;
+	open_logs(fixture, 65536, 2);
+	assert_int_equal(write(held, "def\n", 4), 4);
+	turn(fixture);
+	(void)close(held);
+	text = file_text(fixture, "current");
+	assert_non_null(strstr(text, "Z stdout P abc\n"));
+	assert_non_null(strstr(text, "Z stdout F def\n"));
+}
+
+/* kill -9 of batond takes what is in its memory: half a line does not wait there for long. */
+static void test_half_a_line_waits_a_second_at_most(void **state)
+{
+	struct fixture *fixture = *state;
+	cleanup_free char *soon = NULL;
+	cleanup_free char *later = NULL;
+	cleanup_free char *end = NULL;
+
+	open_logs(fixture, 65536, 2);
+	assert_int_equal(write(fixture->out, "abc", 3), 3);
+	(void)idle_cost_ms(fixture, 200);
+	soon = file_text(fixture, "current");
+	assert_string_equal(soon, "");
+	(void)idle_cost_ms(fixture, 1200);
+	later = file_text(fixture, "current");
+	assert_non_null(strstr(later, "Z stdout P abc\n"));
+	logs_close(fixture->logs); /* a line that was begun is ended */
+	fixture->logs = NULL;
+	end = file_text(fixture, "current");
+	assert_non_null(strstr(end, "Z stdout F \n"));
+	assert_null(strstr(end, "stderr"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +276,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        test_close_drains_and_completes_the_last_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_is_lost_over_a_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_closed_stream_costs_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_half_a_line_survives_a_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_half_a_line_waits_a_second_at_most, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
