@@ -40,8 +40,9 @@ struct making {
 	struct image image;
 	struct volumes volumes;
 	struct bundle bundle;
-	struct process *copy;
-	char hostname[64];
+	struct process *copy; /* fills a new volume, or waits until that is on the disk */
+	int volume_fd;        /* the one that is filled */
+	char hostname[HOSTNAME_SIZE];
 	char path[PATH_MAX]; /* RUN/containers/ID */
 	char rootfs[PATH_MAX];
 	char init[PATH_MAX];
@@ -218,18 +219,6 @@ static int make_rootfs(struct container *container, struct baton_error *err)
 	making->rootfs_fd =
 	        openat(container->instance_fd, ROOTFS_NAME, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return making->rootfs_fd < 0 ? error_errno(err, errno, "root directory") : 0;
-}
-
-static void make_hostname(const struct container_spec *spec, char hostname[static 64])
-{
-	if (spec->hostname)
-		(void)snprintf(hostname, 64, "%s", spec->hostname);
-	else
-		(void)snprintf(hostname, 64, "%.50s-%u", spec->service, spec->slot);
-	for (char *c = hostname; *c; c++) {
-		if (*c == '_' || *c == '.')
-			*c = '-';
-	}
 }
 
 static int make_user(struct making *making, const struct container_spec *spec, struct baton_error *err)
@@ -535,9 +524,9 @@ static int making_new(struct container *container)
 	        making->path, sizeof(making->path), "%s/containers/%s", config->run, container_id(container));
 	container->making = making;
 	container->supervisor->n_making++;
-	make_hostname(&container->record.spec, making->hostname);
-	if ((size_t)snprintf(making->init, sizeof(making->init), "%s/../baton-init",
-	            config->runtimes.directory) >= sizeof(making->init) ||
+	if (etc_hostname(&container->record.spec, making->hostname) < 0 ||
+	        (size_t)snprintf(making->init, sizeof(making->init), "%s/../baton-init",
+	                config->runtimes.directory) >= sizeof(making->init) ||
 	        (size_t)snprintf(making->rootfs, sizeof(making->rootfs), "%s/containers/%s/" ROOTFS_NAME,
 	                config->run, container_id(container)) >= sizeof(making->rootfs))
 		return -ENAMETOOLONG;

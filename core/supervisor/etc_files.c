@@ -26,6 +26,20 @@ static int write_one(int etc_fd, const char *name, const char *text, size_t leng
 	return file_write_all(fd, text, length);
 }
 
+int etc_hostname(const struct container_spec *spec, char ret_hostname[static HOSTNAME_SIZE])
+{
+	if (spec->hostname)
+		return snprintf(ret_hostname, HOSTNAME_SIZE, "%s", spec->hostname) < HOSTNAME_SIZE
+		               ? 0
+		               : -ENAMETOOLONG;
+	(void)snprintf(ret_hostname, HOSTNAME_SIZE, "%.50s-%u", spec->service, spec->slot);
+	for (char *c = ret_hostname; *c; c++) {
+		if (*c == '_' || *c == '.') /* a service's name may have them, one label of a host name not */
+			*c = '-';
+	}
+	return 0;
+}
+
 int etc_files_write(int rootfs_fd, const struct etc_files *files, struct baton_error *err)
 {
 	cleanup_close int etc_fd = -1;

@@ -6,11 +6,17 @@
 #include <stdbool.h>
 
 #include "core/base/error.h"
+#include "core/model/container.h"
+
+#define HOSTNAME_SIZE 65 /* sethostname(2): 64 bytes, and the NUL */
 
 struct etc_files {
 	const char *hostname;
 	bool host_network; /* take over the host's resolv.conf */
 };
+
+/* The name that the spec gives, as it is, or one made of service and slot. 0, or -ENAMETOOLONG. */
+int etc_hostname(const struct container_spec *spec, char ret_hostname[static HOSTNAME_SIZE]);
 
 /*
  * Written into the fresh writable layer before anything of the image runs. Whatever the image has in these
