@@ -33,6 +33,7 @@
 #include "core/supervisor/volumes.h"
 
 #define COPY_PATH        "/bin/cp"
+#define SYNC_PATH        "/bin/sync"
 #define COPY_DEADLINE_MS 600000U
 #define VOLUME_WAIT_MS   50
 
@@ -123,6 +124,7 @@ void container_made(struct container *container)
 	if (!making)
 		return;
 	close_fd(&making->rootfs_fd);
+	close_fd(&making->volume_fd);
 	if (making->mounted)
 		(void)umount2(
 		        making->rootfs, MNT_DETACH | UMOUNT_NOFOLLOW); /* the container has its own by now */
@@ -309,7 +311,41 @@ static void step_prepare(struct container *container)
 
 /* ---- copy ---- */
 
-static void on_copy_exit(struct process *process, const struct process_exit *exit, void *arg)
+static int spawn_copy(struct container *container, char *const *argv, const int *fds, size_t n_fds,
+        process_exit_fn on_exit, struct baton_error *err)
+{
+	const struct process_spec spec = {
+		.path = argv[0],
+		.argv = argv,
+		.stdin_fd = -1,
+		.stdout_fd = -1,
+		.stderr_fd = -1,
+		.keep_fds = fds,
+		.n_keep_fds = n_fds,
+		.deadline_ms = COPY_DEADLINE_MS,
+		.on_exit = on_exit,
+		.arg = container,
+	};
+
+	return process_spawn(container->supervisor->base, &spec, &container->making->copy, err);
+}
+
+/* Takes the process that has ended. False when it failed; then the start has failed too. */
+static bool copy_ended(struct container *container, const char *path, const struct process_exit *exit)
+{
+	struct baton_error err;
+
+	process_free(container->making->copy);
+	container->making->copy = NULL;
+	if (exit->code == 0)
+		return true;
+	(void)error_set(
+	        &err, EIO, "filling a new volume from the image failed: %s ended with %d", path, exit->code);
+	fail(container, &err);
+	return false;
+}
+
+static void on_sync_exit(struct process *process, const struct process_exit *exit, void *arg)
 {
 	struct container *container = arg;
 	struct making *making = container->making;
@@ -317,14 +353,10 @@ static void on_copy_exit(struct process *process, const struct process_exit *exi
 	struct baton_error err;
 	int r;
 
-	process_free(process);
-	making->copy = NULL;
-	if (exit->code != 0) {
-		(void)error_set(&err, EIO, "filling a new volume from the image failed: %s ended with %d",
-		        COPY_PATH, exit->code);
-		fail(container, &err);
+	(void)process; /* making->copy */
+	if (!copy_ended(container, SYNC_PATH, exit))
 		return;
-	}
+	close_fd(&making->volume_fd);
 	r = volumes_copied(&making->volumes, &place, &container->record.spec);
 	if (r < 0) {
 		(void)error_errno(&err, -r, "new volume");
@@ -332,6 +364,20 @@ static void on_copy_exit(struct process *process, const struct process_exit *exi
 		return;
 	}
 	step_copy(container);
+}
+
+/* Seconds on an SD card: not in this process, on whose loop everything else waits. */
+static void on_copy_exit(struct process *process, const struct process_exit *exit, void *arg)
+{
+	char *const argv[] = { (char[]){ SYNC_PATH }, (char[]){ "-f" }, (char[]){ "/proc/self/fd/3" }, NULL };
+	struct container *container = arg;
+	struct baton_error err;
+
+	(void)process; /* making->copy */
+	if (!copy_ended(container, COPY_PATH, exit))
+		return;
+	if (spawn_copy(container, argv, &container->making->volume_fd, 1, on_sync_exit, &err) < 0)
+		fail(container, &err);
 }
 
 static void step_copy(struct container *container)
@@ -347,22 +393,9 @@ static void step_copy(struct container *container)
 	        &making->volumes, &place, making->rootfs_fd, &container->record.spec, fds, &err);
 
 	if (r == 1) {
-		const struct process_spec spec = {
-			.path = COPY_PATH,
-			.argv = argv,
-			.stdin_fd = -1,
-			.stdout_fd = -1,
-			.stderr_fd = -1,
-			.keep_fds = fds,
-			.n_keep_fds = 2,
-			.deadline_ms = COPY_DEADLINE_MS,
-			.on_exit = on_copy_exit,
-			.arg = container,
-		};
-
-		r = process_spawn(container->supervisor->base, &spec, &making->copy, &err);
+		r = spawn_copy(container, argv, fds, 2, on_copy_exit, &err);
 		(void)close(fds[0]);
-		(void)close(fds[1]);
+		making->volume_fd = fds[1];
 		if (r == 0)
 			return;
 	}
@@ -519,7 +552,7 @@ static int making_new(struct container *container)
 
 	if (!making)
 		return -ENOMEM;
-	making->rootfs_fd = -1;
+	making->rootfs_fd = making->volume_fd = -1;
 	(void)snprintf(
 	        making->path, sizeof(making->path), "%s/containers/%s", config->run, container_id(container));
 	container->making = making;

@@ -19,10 +19,11 @@
 #define VOLUME_NAME_MAX 200
 
 /*
- * A volume is made as "NAME.new" and renamed when it has been filled from the image, so that a power cut in
- * between leaves one that is filled again, never one that is half full and passes for whole.
+ * A volume is made as ".new.NAME" and renamed when it has been filled from the image, so that a power cut in
+ * between leaves one that is filled again, never one that is half full and passes for whole. No volume's own
+ * name begins with a dot: what is removed here was never finished.
  */
-#define UNFINISHED ".new"
+#define UNFINISHED ".new."
 
 void volumes_release(struct volumes *volumes)
 {
@@ -35,8 +36,8 @@ void volumes_release(struct volumes *volumes)
 
 /* ---- binds ---- */
 
-/* The allowed path that `source` lies below (or is), or NULL. */
-static const char *allowed_prefix(const char *source, char *const *allowed)
+/* The allowed path that `source` lies below (or is), and how much of `source` it is; or NULL. */
+static const char *allowed_prefix(const char *source, char *const *allowed, size_t *ret_length)
 {
 	for (size_t i = 0; allowed && allowed[i]; i++) {
 		size_t length = strlen(allowed[i]);
@@ -44,8 +45,10 @@ static const char *allowed_prefix(const char *source, char *const *allowed)
 		while (length > 1 && allowed[i][length - 1] == '/')
 			length--;
 		if (strncmp(source, allowed[i], length) == 0 &&
-		        (length == 1 || source[length] == '\0' || source[length] == '/'))
+		        (length == 1 || source[length] == '\0' || source[length] == '/')) {
+			*ret_length = length;
 			return allowed[i];
+		}
 	}
 	return NULL;
 }
@@ -54,8 +57,9 @@ int volumes_check(const struct container_spec *spec, char *const *allowed, struc
 {
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const struct container_mount *mount = &spec->mounts[i];
+		size_t length;
 
-		if (mount->type == MOUNT_BIND && !allowed_prefix(mount->source, allowed))
+		if (mount->type == MOUNT_BIND && !allowed_prefix(mount->source, allowed, &length))
 			return error_set(err, EPERM,
 			        "bind of %s: this node allows no such host path; add it to allow.bind_paths "
 			        "in its baton.conf",
@@ -94,13 +98,19 @@ static int make_bind_source(int base_fd, const char *relative)
  * Opens the source beneath the allowed directory without following any symbolic link: a container that may
  * write to one bind cannot point another one elsewhere.
  */
-static int open_bind(const struct container_mount *mount, const char *prefix, struct baton_error *err)
+static int open_bind(const struct container_mount *mount, char *const *allowed, struct baton_error *err)
 {
-	cleanup_close int base = open(prefix, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	const char *relative = mount->source + strlen(prefix);
+	size_t length = 0;
+	const char *prefix = allowed_prefix(mount->source, allowed, &length);
+	const char *relative = mount->source + length;
+	cleanup_close int base = -1;
 	int fd;
 	int r;
 
+	if (!prefix)
+		return error_set(
+		        err, EPERM, "bind source %s is below no path of allow.bind_paths", mount->source);
+	base = open(prefix, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (base < 0)
 		return error_errno(err, errno, "allowed bind path %s", prefix);
 	while (*relative == '/')
@@ -126,11 +136,7 @@ static int open_bind(const struct container_mount *mount, const char *prefix, st
 static int attach_bind(const struct volumes_place *place, const struct container_mount *mount, size_t index,
         char **ret_source, struct baton_error *err)
 {
-	const char *prefix = allowed_prefix(mount->source, place->allowed);
-	cleanup_close int source =
-	        prefix ? open_bind(mount, prefix, err)
-	               : error_set(err, EPERM, "bind source %s is below no path of allow.bind_paths",
-	                         mount->source);
+	cleanup_close int source = open_bind(mount, place->allowed, err);
 	cleanup_close int tree = -1;
 	cleanup_close int binds = -1;
 	cleanup_free char *path = NULL;
@@ -201,7 +207,7 @@ static int make_volume(const struct volumes_place *place, const struct container
 		return error_errno(err, app < 0 ? -app : -r, "volume \"%s\"", spec->mounts[index].source);
 	volume = openat(app, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (volume < 0) {
-		(void)snprintf(unfinished, sizeof(unfinished), "%s" UNFINISHED, name);
+		(void)snprintf(unfinished, sizeof(unfinished), UNFINISHED "%s", name);
 		r = tree_remove_at(app, unfinished); /* what a crash left; normally nothing */
 		if (r < 0 || mkdirat(app, unfinished, 0755) < 0)
 			return error_errno(err, r < 0 ? -r : errno, "volume \"%s\"", name);
@@ -264,7 +270,7 @@ static int open_unfinished(const struct volumes_place *place, const struct conta
 	app = openat(place->volumes_fd, spec->app, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (app < 0)
 		return -errno;
-	(void)snprintf(unfinished, sizeof(unfinished), "%s" UNFINISHED, name);
+	(void)snprintf(unfinished, sizeof(unfinished), UNFINISHED "%s", name);
 	volume = openat(app, unfinished, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (volume < 0)
 		return -errno;
@@ -282,8 +288,9 @@ int volumes_copied(
 
 	if (volume < 0)
 		return volume;
-	(void)snprintf(unfinished, sizeof(unfinished), "%s" UNFINISHED, name);
-	if (syncfs(volume) < 0 || renameat(app, unfinished, app, name) < 0 || fsync(app) < 0)
+	(void)snprintf(unfinished, sizeof(unfinished), UNFINISHED "%s", name);
+	/* The directory itself: what was copied into it is on the disk already. */
+	if (fsync(volume) < 0 || renameat(app, unfinished, app, name) < 0 || fsync(app) < 0)
 		return -errno;
 	volumes->copy_next++;
 	return 0;

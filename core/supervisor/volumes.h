@@ -41,7 +41,7 @@ int volumes_make(const struct volumes_place *place, const struct container_spec 
 int volumes_next_copy(struct volumes *volumes, const struct volumes_place *place, int rootfs_fd,
         const struct container_spec *spec, int ret_fds[static 2], struct baton_error *err);
 
-/* The volume named by the last volumes_next_copy is whole now. */
+/* The volume named by the last volumes_next_copy is whole now, and its content on the disk. */
 int volumes_copied(
         struct volumes *volumes, const struct volumes_place *place, const struct container_spec *spec);
 

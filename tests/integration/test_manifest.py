@@ -132,6 +132,22 @@ def test_volume_outlives_its_instance_and_tmpfs_does_not(fleet, node):
     assert "kept" in text and "gone" not in text
 
 
+def test_new_volume_is_filled_from_the_image(fleet, node):
+    node.import_image("test/filled:1", "mkdir -p data/sub; echo of-the-image >data/sub/file; chmod 640 data/sub/file; "
+                                       "ln -s sub/file data/link; chmod 1770 data")
+    shell = service("stat -c '%a %u' /data /data/sub/file; readlink /data/link; cat /data/link; echo ready; "
+                    "while true; do sleep 1; done", volumes=["data:/data"], hostname="edge-1.example")
+    fleet.apply({**manifest(db={**shell, "image": "test/filled:1"}), "volumes": {"data": {}}})
+    found = fleet.wait_running("shop", 1)[0]
+    fleet.client.wait(lambda: "ready" in node.baton("logs", found["id"]).stdout, what="the output")
+    text = node.baton("logs", found["id"]).stdout
+    for line in ("1770 0", "640 0", "sub/file", "of-the-image"):
+        assert line in text
+    assert [path.name for path in (node.root / "volumes/shop").iterdir()] == ["data"]
+    with open("/proc/%d/root/etc/hostname" % found["pid"], encoding="ascii") as name:
+        assert name.read() == "edge-1.example\n"
+
+
 def test_node_refuses_what_it_does_not_allow(fleet, node):
     fleet.apply(manifest(h=service() | {"network_mode": "host"}, b=service(volumes=["/etc:/host:ro"]),
                          c=service(cap_add=["SYS_ADMIN"])))
