@@ -29,6 +29,7 @@ struct container {
 	bool busy;        /* a verb of the plugin is under way */
 	bool exit_seen;   /* the pidfd became ready while busy */
 	bool stop_wanted; /* asked for while it was being made */
+	bool ending; /* its program has ended: the rest of the way to ENDED needs no signal, but the timer */
 	int stop_signal;
 	uint32_t stop_grace_ms;
 	bool adopted;   /* not our child: the status comes from PIDFD_GET_INFO or not at all */
@@ -73,7 +74,7 @@ void container_made(struct container *container);
 
 void container_stop(struct container *container, int signal, uint32_t grace_ms);
 
-/* Watches the pidfd. 0 or -ENOMEM. */
+/* Watches the pidfd. 0 or -ENOMEM, with nothing changed. */
 int container_watch(struct container *container);
 
 /* The start failed: ends what there is of a process, then container_end. */

@@ -447,11 +447,12 @@ static void on_created(void *arg, const struct baton_runtime_error *error, int32
 	}
 	container->pidfd = pidfd;
 	container->record.pid = pid;
-	r = process_start_time(pid, &container->record.start_time);
+	/* Watched first: whatever fails then, the process is reaped. */
+	r = container_watch(container);
+	if (r == 0)
+		r = process_start_time(pid, &container->record.start_time);
 	if (r == 0)
 		r = record_write(container->instance_fd, &container->record);
-	if (r == 0)
-		r = container_watch(container);
 	if (r < 0) {
 		(void)error_errno(&err, -r, "taking over process %d", pid);
 		fail(container, &err);

@@ -117,6 +117,8 @@ void container_stop(struct container *container, int signal, uint32_t grace_ms)
 		container_tell(container);
 		return;
 	}
+	if (container->ending)
+		return;
 	if (record->phase == RECORD_RUNNING)
 		container_set_phase(container, RECORD_STOPPING, "stopping");
 	container_set_timer(container, grace_ms, on_grace_over);
@@ -156,6 +158,7 @@ static void finish(struct container *container)
 		event_free(container->timer);
 		container->timer = NULL;
 	}
+	container->ending = false;
 	memcpy(reason, container->record.reason, sizeof(reason));
 	container_set_phase(container, RECORD_ENDED, reason);
 }
@@ -208,6 +211,7 @@ void container_end(struct container *container, const char *reason)
 {
 	struct baton_runtime_error failure = { 0 };
 
+	container->ending = true;
 	if (container->exited) {
 		event_free(container->exited);
 		container->exited = NULL;
@@ -250,6 +254,7 @@ static void on_pidfd_ready(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	container->exit_seen = false;
+	container->ending = true;
 	r = pidfd_status_wait(container->pidfd, &status);
 	if (r == -ECHILD)
 		r = pidfd_status_foreign(container->pidfd, &status);
@@ -285,5 +290,10 @@ int container_watch(struct container *container)
 	container->tries = 0;
 	container->exited = event_new(container->supervisor->base, container->pidfd, EV_READ | EV_PERSIST,
 	        on_pidfd_ready, container);
-	return container->exited && event_add(container->exited, NULL) == 0 ? 0 : -ENOMEM;
+	if (container->exited && event_add(container->exited, NULL) == 0)
+		return 0;
+	if (container->exited)
+		event_free(container->exited);
+	container->exited = NULL;
+	return -ENOMEM;
 }
