@@ -41,11 +41,26 @@ struct container *container_find(struct supervisor *supervisor, const char *id)
 	return container;
 }
 
+static size_t count(const struct supervisor *supervisor)
+{
+	size_t found = 0;
+
+	for (const struct container *container = supervisor->containers; container;
+	        container = container->next)
+		found++;
+	return found;
+}
+
 int container_new(struct supervisor *supervisor, const char *id, struct container **ret_container,
         struct baton_error *err)
 {
-	struct container *container = calloc(1, sizeof(*container));
+	struct container *container;
 
+	if (count(supervisor) >= CONTAINERS_MAX)
+		return error_set(err, ENOSPC,
+		        "%s: this node has %d containers already, ended ones included; remove some", id,
+		        CONTAINERS_MAX);
+	container = calloc(1, sizeof(*container));
 	if (container)
 		container->record.spec.id = strdup(id);
 	if (!container || !container->record.spec.id) {

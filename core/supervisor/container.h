@@ -7,10 +7,15 @@
 #include <event2/event.h>
 #include <stdbool.h>
 
+#include <baton/kconfig.h>
+
 #include "core/supervisor/record.h"
 #include "core/supervisor/supervisor-priv.h"
 
 #define ROOTFS_NAME "rootfs"
+
+/* Old and new ones while a service is replaced; a hostile baton-control gets no more. */
+#define CONTAINERS_MAX (2 * CONFIG_MAX_ASSIGNED_INSTANCES)
 
 struct container {
 	struct container *next;
@@ -40,7 +45,8 @@ struct container {
 
 struct container *container_find(struct supervisor *supervisor, const char *id);
 
-/* Makes RUN/containers/ID and an entry of the list. 0 and *ret_container or negative errno. */
+/* Makes RUN/containers/ID and an entry of the list. 0 and *ret_container, -ENOSPC above CONTAINERS_MAX, or
+ * negative errno. */
 int container_new(struct supervisor *supervisor, const char *id, struct container **ret_container,
         struct baton_error *err);
 void container_free(struct container *container); /* takes it off the list; leaves everything else */
