@@ -25,7 +25,7 @@ static struct plugin *plugin_of(const struct supervisor *supervisor, const char 
 	return NULL;
 }
 
-static void reopen(struct container *container)
+static void reopen_logs(struct container *container)
 {
 	struct baton_error err;
 
@@ -34,16 +34,29 @@ static void reopen(struct container *container)
 		        err.message);
 }
 
+/* Its limits hold without it; its end needs it: for what the kernel killed, and to be removed. */
+static void reopen_group(struct container *container)
+{
+	struct baton_error err;
+	int r = cgroup_open_existing(
+	        container->supervisor->cgroups, container_id(container), &container->cgroup, &err);
+
+	if (r < 0 && r != -ENOENT)
+		log_error("%s: %s; its control group stays", container_id(container), err.message);
+}
+
 static void adopt_live(struct container *container)
 {
 	struct record *record = &container->record;
+	bool watched = container_watch(container) == 0;
 
 	container->adopted = true;
-	reopen(container);
 	log_info("%s: taken back, pid %d", container_id(container), record->pid);
-	if (container_watch(container) < 0)
+	if (!watched)
 		log_error("%s: out of memory: its end will not be noticed", container_id(container));
-	else if (record->phase == RECORD_STOPPING)
+	if (record->phase == RECORD_CREATING)
+		container_abort(container, "batond was restarted while it was being started");
+	else if (watched && record->phase == RECORD_STOPPING)
 		container_stop(container, 0, record->spec.stop_grace_ms);
 }
 
@@ -53,50 +66,89 @@ static void adopt_record(struct container *container)
 
 	if (record->phase == RECORD_ENDED)
 		return;
-	if (record->phase != RECORD_CREATING && !record->has_exit_code) {
+	reopen_group(container);
+	reopen_logs(container);
+	/* While creating there is a pid as soon as there is a process: it may have been started already. */
+	if (record->pid > 0 && !record->has_exit_code)
 		container->pidfd = pidfd_open_checked(record->pid, record->start_time);
-		if (container->pidfd >= 0) {
-			adopt_live(container);
-			return;
-		}
+	if (container->pidfd >= 0) {
+		adopt_live(container);
+		return;
 	}
 	/* The record of an exit that was seen but not finished keeps its code; else nobody knows it. */
-	reopen(container);
 	record->never_ran = record->phase == RECORD_CREATING;
 	container_end(container, record->never_ran       ? "batond was restarted while it was being started"
 	                         : record->has_exit_code ? record->reason
 	                                                 : "ended while batond was down; exit code unknown");
 }
 
-static void adopt_one(struct supervisor *supervisor, const char *id)
+/* There is none, or one that no batond can read. Any other failure (EMFILE, ENOMEM, EIO) says nothing about
+ * it. */
+static bool no_record(int code)
 {
-	struct container *container;
-	struct baton_error err;
+	static const int codes[] = { ENOENT, EINVAL, EMSGSIZE, EFBIG };
 
-	if (container_new(supervisor, id, &container, &err) < 0) {
-		log_error("%s: cannot be taken back: %s", id, err.message);
-		return;
+	for (size_t i = 0; i < array_size(codes); i++) {
+		if (code == codes[i])
+			return true;
 	}
-	if (record_read(container->instance_fd, &container->record, &err) < 0) {
-		/* Nothing was cloned before its record was written: only a directory is left, and perhaps a
-		 * cgroup. */
-		log_warning("%s: %s; removed", id, err.message);
-		container_free(container);
-		(void)tree_remove_at(supervisor->containers_fd, id);
-		return;
-	}
-	container->plugin = plugin_of(supervisor, container->record.spec.runtime);
-	if (strcmp(container->record.spec.id, id) != 0 || !container->plugin ||
-	        strcmp(container->record.boot, supervisor->boot_id) != 0) {
-		log_warning("%s: its record is of another boot, id or runtime; removed", id);
-		container_free(container);
-		(void)tree_remove_at(supervisor->containers_fd, id);
-		return;
-	}
-	adopt_record(container);
+	return false;
 }
 
-/* Groups without a record: a crash before the record was written, or a record of a runtime that is gone. */
+/* Takes over what the record says. 0, -ESTALE for a record that means nothing now, or negative errno. */
+static int take_record(struct container *container, const char *id, struct baton_error *err)
+{
+	struct supervisor *supervisor = container->supervisor;
+	struct record record;
+	int r = record_read(container->instance_fd, &record, err);
+
+	if (r < 0)
+		return no_record(-r) ? -ESTALE : r;
+	record_release(&container->record);
+	container->record = record;
+	if (strcmp(record.spec.id, id) != 0 || strcmp(record.boot, supervisor->boot_id) != 0) {
+		(void)error_set(err, ESTALE, "its record is of another boot or id");
+		return -ESTALE;
+	}
+	container->plugin = plugin_of(supervisor, record.spec.runtime);
+	return container->plugin ? 0
+	                         : error_set(err, ENOENT, "its runtime \"%s\" is not available",
+	                                   record.spec.runtime ? record.spec.runtime : "");
+}
+
+static void adopt_one(struct supervisor *supervisor, const char *id)
+{
+	struct container *container = NULL;
+	struct baton_error err = { 0 };
+	int r = container_new(supervisor, id, &container, &err);
+
+	if (r == 0)
+		r = take_record(container, id, &err);
+	if (r == 0) {
+		adopt_record(container);
+		return;
+	}
+	if (container)
+		container_free(container);
+	if (r == -ESTALE) {
+		log_warning("%s: %s; removed", id, err.message);
+		(void)tree_remove_at(supervisor->containers_fd, id); /* tried again at the next start */
+	} else {
+		log_error("%s: %s; left as it is until the next start of batond", id, err.message);
+	}
+}
+
+/* A container of ours that is not over, be it in the list or left alone. */
+static bool in_use(struct supervisor *supervisor, const char *id)
+{
+	const struct container *container = container_find(supervisor, id);
+
+	if (container)
+		return container->record.phase != RECORD_ENDED;
+	return faccessat(supervisor->containers_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Groups of no container: a crash before its record was written, or a process that outlived its end. */
 static void kill_strays(struct supervisor *supervisor)
 {
 	cleanup_strv char **names = NULL;
@@ -109,7 +161,7 @@ static void kill_strays(struct supervisor *supervisor)
 		struct baton_error err;
 		int r;
 
-		if (container_find(supervisor, *name) ||
+		if (in_use(supervisor, *name) ||
 		        cgroup_open_existing(supervisor->cgroups, *name, &group, &err) < 0)
 			continue;
 		log_warning("%s: a control group that no record knows; its processes are killed", *name);
@@ -133,9 +185,7 @@ static void drop_layers(struct supervisor *supervisor)
 		return;
 	(void)steal_fd(&fd); /* now the stream's */
 	while ((entry = readdir(directory))) {
-		struct container *container = container_find(supervisor, entry->d_name);
-
-		if (entry->d_name[0] != '.' && (!container || container->record.phase == RECORD_ENDED))
+		if (entry->d_name[0] != '.' && !in_use(supervisor, entry->d_name))
 			(void)trash_put(supervisor->trash, entry->d_name); /* tried again at the next start */
 	}
 }

@@ -92,12 +92,13 @@ void container_end(struct container *container, const char *reason);
 /* Signal number of "SIGTERM", "TERM", "15", "RTMIN+3"; -EINVAL. */
 int signal_parse(const char *name);
 
-/* ---- container_forget.c / adopt.c ---- */
+/* ---- adopt.c ---- */
 
 /* Removes record, logs and writable layer of an ended container and frees it. 0 or -EBUSY. */
 int container_forget(struct container *container);
 
-/* Takes back what RUN/containers holds, and kills control groups that nobody remembers. */
+/* Takes back what RUN/containers holds, and kills control groups that nobody remembers. What cannot be read
+ * now, or whose runtime is not there, is left alone until the next start. */
 int containers_adopt(struct supervisor *supervisor, struct baton_error *err);
 
 /* Opens the log of the container, and the pipes that its program writes to. */

@@ -128,6 +128,15 @@ void container_stop(struct container *container, int signal, uint32_t grace_ms)
 
 /* ---- the end ---- */
 
+/* The count of the group is for its whole life: a child that was killed long ago does not explain an exit
+ * with 0. */
+static bool killed_by_oom(const struct container *container, const struct pidfd_status *status)
+{
+	if (!container->cgroup || (status && status->signal != SIGKILL && status->code != 128 + SIGKILL))
+		return false;
+	return cgroup_oom_killed(container->cgroup);
+}
+
 static void describe(struct container *container, const struct pidfd_status *status, char reason[static 128])
 {
 	struct record *record = &container->record;
@@ -136,7 +145,7 @@ static void describe(struct container *container, const struct pidfd_status *sta
 	record->has_exit_code = status != NULL;
 	record->exit_code = status ? status->code : 0;
 	record->signal = status ? status->signal : 0;
-	record->oom_killed = container->cgroup && cgroup_oom_killed(container->cgroup);
+	record->oom_killed = killed_by_oom(container, status);
 	name = record->signal ? sigabbrev_np(record->signal) : NULL;
 	if (!status)
 		(void)snprintf(reason, 128, "ended while nobody could wait for it; exit code unknown");

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every row of DESIGN's "what dies" table that does not need a second node, and what must not be lost."""
+import ctypes
 import os
+import pathlib
 import re
 import signal
 import time
 
 import pytest
-from harness.janitor import start_time
+from harness.janitor import hierarchies, start_time
 from harness.node import alive, children, command_line, service
 
+PR_SET_CHILD_SUBREAPER = 36
 COUNTER = "i=0; while true; do i=$((i+1)); echo line-$i; sleep 0.02; done"
 
 
@@ -26,6 +29,19 @@ def cpu_seconds(pid):
     with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as stat:
         fields = stat.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def linux_version():
+    return tuple(int(number) for number in os.uname().release.split(".")[:2])
+
+
+@pytest.fixture
+def orphans():
+    """Orphans come to this process, and the test waits for them; the init of a build machine may not."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    yield
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def assert_no_gap(numbers):
@@ -102,6 +118,59 @@ def test_closed_output_costs_nothing(fleet, node):
     before = cpu_seconds(node.process.pid)
     time.sleep(1)
     assert cpu_seconds(node.process.pid) - before < 0.3
+
+
+def restart_batond(node):
+    node.kill(signal.SIGKILL)
+    node.start().wait_online()
+
+
+def groups(node):
+    """Control groups below the node's own, in all hierarchies."""
+    return [entry for root in hierarchies() for entry in pathlib.Path(root, node.cgroup).glob("*/")]
+
+
+def test_removal_after_a_kill_of_batond_leaves_no_group(fleet, node):
+    fleet.apply(one())
+    fleet.wait_running("shop", 1)
+    assert groups(node)
+    restart_batond(node)
+    fleet.wait_running("shop", 1)
+    fleet.remove("shop")
+    fleet.client.wait(lambda: not fleet.instances("shop"), what="removal")
+    fleet.client.wait(lambda: not groups(node), what="removal of the groups, there are %s" % groups(node))
+
+
+def test_out_of_memory_after_a_kill_of_batond_is_reported(fleet, node):
+    fleet.apply(one("until [ -e /tmp/go ]; do sleep 0.1; done; exec tail -c 1000m /dev/zero", mem_limit="16m",
+                    restart="no"))
+    item = fleet.wait_running("shop", 1)[0]
+    restart_batond(node)
+    fleet.wait_running("shop", 1)
+    pathlib.Path("/proc/%d/root/tmp/go" % item["pid"]).touch()
+    fleet.client.wait(lambda: any(found.get("oom_killed") for found in fleet.instances("shop")), what="out of memory")
+
+
+def test_memory_of_a_child_does_not_explain_the_end(fleet, node):
+    """The kernel counts for the whole life of the group; the program went on and ended by itself."""
+    fleet.apply(one("tail -c 1000m /dev/zero; echo survived; exit 0", mem_limit="16m", restart="no"))
+    ended = fleet.client.wait(lambda: next((found for found in fleet.instances("shop") if found["state"] == "exited"),
+                                           None), what="the end")
+    assert "survived" in node.baton("logs", ended["id"]).stdout
+    assert ended["exit_code"] == 0 and not ended.get("oom_killed"), ended
+
+
+def test_exit_code_after_a_kill_of_batond(fleet, node, orphans):
+    fleet.apply(one("until [ -e /tmp/go ]; do sleep 0.1; done; exit 3", restart="no"))
+    item = fleet.wait_running("shop", 1)[0]
+    restart_batond(node)
+    fleet.wait_running("shop", 1)
+    pathlib.Path("/proc/%d/root/tmp/go" % item["pid"]).touch()
+    assert os.waitpid(item["pid"], 0)[1] >> 8 == 3
+    ended = fleet.client.wait(lambda: next((found for found in fleet.instances("shop") if found["state"] != "running"),
+                                           None), what="the end")
+    # 3 where the kernel tells it of a process that is not ours (PIDFD_GET_INFO, Linux 6.15), else nothing.
+    assert ended["exit_code"] == (3 if linux_version() >= (6, 15) else None), ended
 
 
 def test_exit_while_batond_is_down_is_reported_not_invented(fleet, node):
