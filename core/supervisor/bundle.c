@@ -197,8 +197,7 @@ static json_t *string_array(char *const *vector)
 	json_t *array = json_array();
 
 	for (size_t i = 0; vector && vector[i]; i++)
-		(void)json_array_append_new(
-		        array, json_string(vector[i])); /* a NULL array is noticed by json_pack */
+		bundle_append(&array, json_string(vector[i]));
 	return array;
 }
 
@@ -207,7 +206,7 @@ static json_t *constant_array(const char *const *list, size_t count)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		(void)json_array_append_new(array, json_string(list[i])); /* as above */
+		bundle_append(&array, json_string(list[i]));
 	return array;
 }
 
@@ -234,10 +233,19 @@ static int make_args(const struct bundle *bundle, char ***ret_args)
 	return r;
 }
 
-static json_t *make_rlimits(const struct container_spec *spec)
+/* The specification's type is uint64; jansson's is int64, and RLIM_INFINITY comes out as -1 otherwise. */
+static json_t *rlimit_json(const char *type, uint64_t soft, uint64_t hard)
 {
+	return json_pack("{s:s, s:I, s:I}", "type", type, "soft", (json_int_t)(soft & INT64_MAX), "hard",
+	        (json_int_t)(hard & INT64_MAX));
+}
+
+static json_t *make_rlimits(const struct bundle *bundle)
+{
+	const struct container_spec *spec = bundle->spec;
 	json_t *array = json_array();
 	bool has_core = false;
+	bool has_nofile = false;
 
 	for (size_t i = 0; i < spec->n_ulimits; i++) {
 		const struct container_ulimit *limit = &spec->ulimits[i];
@@ -249,15 +257,14 @@ static json_t *make_rlimits(const struct container_spec *spec)
 			                        ? limit->name[c] - 'a' + 'A'
 			                        : limit->name[c]);
 		has_core = has_core || strcmp(limit->name, "core") == 0;
-		/* The specification's type is uint64; jansson's is int64, and RLIM_INFINITY comes out as -1
-		 * otherwise. */
-		(void)json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "type", name, "soft",
-		                                           (json_int_t)(limit->soft & INT64_MAX), "hard",
-		                                           (json_int_t)(limit->hard & INT64_MAX)));
+		has_nofile = has_nofile || strcmp(limit->name, "nofile") == 0;
+		bundle_append(&array, rlimit_json(name, limit->soft, limit->hard));
 	}
 	if (!has_core)
-		(void)json_array_append_new(
-		        array, json_pack("{s:s, s:i, s:i}", "type", "RLIMIT_CORE", "soft", 0, "hard", 0));
+		bundle_append(&array, rlimit_json("RLIMIT_CORE", 0, 0));
+	if (!has_nofile && bundle->nofile.rlim_max > 0)
+		bundle_append(&array,
+		        rlimit_json("RLIMIT_NOFILE", bundle->nofile.rlim_cur, bundle->nofile.rlim_max));
 	return array;
 }
 
@@ -266,7 +273,7 @@ static json_t *make_user(const struct bundle *bundle)
 	json_t *groups = json_array();
 
 	for (size_t i = 0; i < bundle->n_groups; i++)
-		(void)json_array_append_new(groups, json_integer(bundle->groups[i]));
+		bundle_append(&groups, json_integer(bundle->groups[i]));
 	return json_pack("{s:I, s:I, s:i, s:o}", "uid", (json_int_t)bundle->uid, "gid",
 	        (json_int_t)bundle->gid, "umask", UMASK, "additionalGids", groups);
 }
@@ -294,12 +301,15 @@ static json_t *make_process(const struct bundle *bundle, struct baton_error *err
 		return NULL;
 	process = json_pack("{s:b, s:o, s:o, s:o, s:s, s:b, s:o, s:{s:o, s:o, s:o, s:[], s:[]}}", "terminal",
 	        0, "user", make_user(bundle), "args", string_array(args), "env", string_array(environment),
-	        "cwd", *cwd ? cwd : "/", "noNewPrivileges", 1, "rlimits", make_rlimits(bundle->spec),
+	        "cwd", *cwd ? cwd : "/", "noNewPrivileges", 1, "rlimits", make_rlimits(bundle),
 	        "capabilities", "bounding", string_array(capabilities), "effective",
 	        string_array(capabilities), "permitted", string_array(capabilities), "inheritable",
 	        "ambient");
-	if (process && bundle->oom_score_adj < 0)
-		(void)json_object_set_new(process, "oomScoreAdj", json_integer(0));
+	if (process && bundle->oom_score_adj < 0 &&
+	        json_object_set_new(process, "oomScoreAdj", json_integer(0)) < 0) {
+		json_decref(process);
+		return NULL;
+	}
 	return process;
 }
 
@@ -310,9 +320,11 @@ static json_t *make_sysctl(char *const *sysctls)
 	for (size_t i = 0; sysctls && sysctls[i]; i++) {
 		size_t length = name_length(sysctls[i]);
 
-		if (sysctls[i][length] == '=')
-			(void)json_object_setn_new(
-			        object, sysctls[i], length, json_string(sysctls[i] + length + 1));
+		if (sysctls[i][length] != '=' || json_object_setn_new(object, sysctls[i], length,
+		                                         json_string(sysctls[i] + length + 1)) < 0) {
+			json_decref(object);
+			return NULL; /* as in bundle_append */
+		}
 	}
 	return object;
 }
@@ -325,8 +337,7 @@ static json_t *make_masked_paths(void)
 	/* Temperature events of single CPUs are a side channel. x86 only; paths that do not exist cost an
 	 * openat. */
 	for (long i = 0; i < cpus && i < CPUS_MAX; i++)
-		(void)json_array_append_new(
-		        array, json_sprintf("/sys/devices/system/cpu/cpu%ld/thermal_throttle", i));
+		bundle_append(&array, json_sprintf("/sys/devices/system/cpu/cpu%ld/thermal_throttle", i));
 	return array;
 }
 
@@ -337,7 +348,7 @@ static json_t *make_linux(const struct bundle *bundle)
 	json_t *namespaces = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		(void)json_array_append_new(namespaces, json_pack("{s:s}", "type", names[i]));
+		bundle_append(&namespaces, json_pack("{s:s}", "type", names[i]));
 	return json_pack("{s:o, s:o, s:o, s:o, s:O}", "namespaces", namespaces, "maskedPaths",
 	        make_masked_paths(), "readonlyPaths",
 	        constant_array(readonly_paths, array_size(readonly_paths)), "sysctl",
@@ -352,20 +363,17 @@ json_t *bundle_config(const struct bundle *bundle, struct baton_error *err)
 		.cgroup2 = bundle->cgroup2,
 	};
 	json_t *process;
-	json_t *config;
+	json_t *config = NULL;
 
 	err->code = 0;
 	process = make_process(bundle, err);
-	if (!process) {
-		if (err->code == 0)
-			(void)error_set(err, ENOMEM, "out of memory");
-		return NULL;
-	}
-	config = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
-	        process, "root", "path", bundle->rootfs, "readonly", (int)bundle->spec->read_only, "hostname",
-	        bundle->hostname, "mounts", bundle_mounts_json(&options, bundle->mounts, bundle->n_mounts),
-	        "linux", make_linux(bundle));
-	if (!config)
-		(void)error_set(err, ENOMEM, "out of memory, or a string of the image is not UTF-8");
+	if (process)
+		config = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2",
+		        "process", process, "root", "path", bundle->rootfs, "readonly",
+		        (int)bundle->spec->read_only, "hostname", bundle->hostname, "mounts",
+		        bundle_mounts_json(&options, bundle->mounts, bundle->n_mounts), "linux",
+		        make_linux(bundle));
+	if (!config && err->code == 0)
+		(void)error_set(err, ENOMEM, "out of memory, or a string of manifest or image is not UTF-8");
 	return config;
 }

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "core/base/error.h"
 #include "core/image/store.h"
@@ -31,9 +32,10 @@ struct bundle {
 	size_t n_groups;
 	const struct bundle_mount *mounts;
 	size_t n_mounts;
-	json_t *seccomp;   /* OCI linux.seccomp object, shared; borrowed */
-	bool cgroup2;      /* pure v2 host: show the container its own group */
-	int oom_score_adj; /* of this process: the container must not inherit a protected one */
+	json_t *seccomp;      /* OCI linux.seccomp object, shared; borrowed */
+	bool cgroup2;         /* pure v2 host: show the container its own group */
+	struct rlimit nofile; /* of a container whose spec says nothing; 0: that of this process */
+	int oom_score_adj;    /* of this process: the container must not inherit a protected one */
 };
 
 /* New reference, or NULL with the reason in err (out of memory, no command at all). */

@@ -29,14 +29,21 @@ static const struct fixed_mount default_mounts[] = {
 static const struct fixed_mount cgroup_mount = { "/sys/fs/cgroup", "cgroup", "cgroup",
 	{ "nosuid", "noexec", "nodev", "relatime", "ro" } };
 
+void bundle_append(json_t **list, json_t *item)
+{
+	if (json_array_append_new(*list, item) == 0) /* takes NULL for both */
+		return;
+	json_decref(*list);
+	*list = NULL;
+}
+
 static json_t *mount_json(
         const char *destination, const char *type, const char *source, const char *const *options)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; options[i]; i++)
-		(void)json_array_append_new(
-		        list, json_string(options[i])); /* a NULL list is noticed by json_pack */
+		bundle_append(&list, json_string(options[i]));
 	return json_pack("{s:s, s:s, s:s, s:o}", "destination", destination, "type", type, "source", source,
 	        "options", list);
 }
@@ -79,20 +86,19 @@ json_t *bundle_mounts_json(
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < array_size(default_mounts); i++)
-		(void)json_array_append_new(array, fixed_json(&default_mounts[i]));
+		bundle_append(&array, fixed_json(&default_mounts[i]));
 	if (options->cgroup2)
-		(void)json_array_append_new(array, fixed_json(&cgroup_mount));
+		bundle_append(&array, fixed_json(&cgroup_mount));
 	if (options->init_path) {
 		static const char *const init_options[] = { "bind", "ro", "nosuid", "nodev", NULL };
 
-		(void)json_array_append_new(
-		        array, mount_json(options->init_target, "bind", options->init_path, init_options));
+		bundle_append(
+		        &array, mount_json(options->init_target, "bind", options->init_path, init_options));
 	}
 	for (size_t i = 0; i < n_mounts; i++) {
 		bool tmpfs = mounts[i].mount->type == MOUNT_TMPFS;
 
-		(void)json_array_append_new(
-		        array, tmpfs ? tmpfs_json(mounts[i].mount) : bind_json(&mounts[i]));
+		bundle_append(&array, tmpfs ? tmpfs_json(mounts[i].mount) : bind_json(&mounts[i]));
 	}
 	return array;
 }
