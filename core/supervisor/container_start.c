@@ -422,6 +422,7 @@ static void on_started(void *arg, const struct baton_runtime_error *error)
 	}
 	container->record.started_ns = (uint64_t)clock_boot_ns();
 	container_made(container);
+	cgroup_close_view(container->cgroup);
 	trim_spec(&container->record.spec);
 	container_set_phase(container, RECORD_RUNNING, "running");
 	if (container->exit_seen)
@@ -482,6 +483,7 @@ static int write_bundle(struct container *container, struct baton_error *err)
 	bundle->seccomp = container->supervisor->seccomp;
 	bundle->cgroup2 = strcmp(cgroup_mode(container->supervisor->cgroups), "v2") == 0;
 	bundle->oom_score_adj = container->supervisor->oom_score_adj;
+	bundle->nofile = container->supervisor->nofile;
 	config = bundle_config(bundle, err);
 	if (!config)
 		return -err->code;

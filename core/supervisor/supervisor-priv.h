@@ -6,6 +6,7 @@
 #include <baton/runtime.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #include "core/base/clock.h"
 #include "core/image/store.h"
@@ -34,8 +35,9 @@ struct supervisor {
 	void *broker_save_arg;
 	json_t *seccomp; /* the default profile, shared by every bundle */
 	char boot_id[BOOT_ID_SIZE];
-	uint32_t gid;      /* of baton-control: may read logs */
-	int oom_score_adj; /* of this process */
+	uint32_t gid;         /* of baton-control: may read logs */
+	int oom_score_adj;    /* of this process */
+	struct rlimit nofile; /* that this process was started with: containers get it */
 	/* held directories */
 	int containers_fd; /* RUN/containers: records, bundles, root mounts; per container */
 	int layers_fd;     /* ROOT/containers: writable layers */

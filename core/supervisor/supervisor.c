@@ -296,6 +296,21 @@ static int read_oom_score_adj(void)
 	return (int)strtol(text, NULL, 10);
 }
 
+/*
+ * A container needs 7 descriptors, and systemd's soft limit is 1024 for the sake of select(2), which nothing
+ * here calls. Helpers and baton-control inherit the raised limit and do not mind; containers get the old one.
+ */
+static void raise_nofile(struct supervisor *supervisor)
+{
+	struct rlimit raised;
+
+	if (getrlimit(RLIMIT_NOFILE, &supervisor->nofile) < 0)
+		return;
+	raised = supervisor->nofile;
+	raised.rlim_cur = raised.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &raised); /* fewer containers fit then */
+}
+
 static int set_up(struct supervisor *supervisor, struct baton_error *err)
 {
 	uint32_t uid;
@@ -308,6 +323,7 @@ static int set_up(struct supervisor *supervisor, struct baton_error *err)
 	if (r < 0)
 		return error_errno(err, -r, "boot id");
 	supervisor->oom_score_adj = read_oom_score_adj();
+	raise_nofile(supervisor);
 	supervisor->seccomp = json_loads(seccomp_default_json(), 0, &where);
 	if (!supervisor->seccomp)
 		return error_set(

@@ -4,6 +4,7 @@ import ctypes
 import os
 import pathlib
 import re
+import resource
 import signal
 import time
 
@@ -171,6 +172,35 @@ def test_exit_code_after_a_kill_of_batond(fleet, node, orphans):
                                            None), what="the end")
     # 3 where the kernel tells it of a process that is not ours (PIDFD_GET_INFO, Linux 6.15), else nothing.
     assert ended["exit_code"] == (3 if linux_version() >= (6, 15) else None), ended
+
+
+@pytest.fixture
+def few_descriptors():
+    """As systemd starts services: a low soft limit below a high hard one."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = (200, before[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, few)
+    yield few
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def descriptor_limits(pid):
+    with open("/proc/%d/limits" % pid, encoding="ascii") as limits:
+        words = next(line for line in limits if line.startswith("Max open files")).split()
+    return int(words[3]), int(words[4])
+
+
+def test_descriptors(few_descriptors, fleet, node):
+    """batond takes what it may, containers get what they would have had, and a running one costs few."""
+    assert descriptor_limits(node.process.pid) == (few_descriptors[1], few_descriptors[1])
+    before = len(os.listdir("/proc/%d/fd" % node.process.pid))
+    fleet.apply({"name": "shop", "services": {runtime: service(scale=2, **{"x-baton": {"runtime": runtime}})
+                                              for runtime in ("native", "crun")}})
+    for item in fleet.wait_running("shop", 4):
+        assert descriptor_limits(item["pid"]) == few_descriptors
+    assert len(os.listdir("/proc/%d/fd" % node.process.pid)) - before <= 4 * 8
+    fleet.apply(one(ulimits={"nofile": 77}))
+    assert descriptor_limits(fleet.wait_running("shop", 1)[0]["pid"]) == (77, 77)
 
 
 def test_exit_while_batond_is_down_is_reported_not_invented(fleet, node):
