@@ -86,6 +86,11 @@ static void start_rm(struct trash *trash)
 		log_warning("old writable layers stay on disk: %s", err.message);
 }
 
+static bool is_left(const struct trash *trash, const char *name)
+{
+	return unlinkat(trash->trash_fd, name, AT_REMOVEDIR) < 0 && errno == ENOTEMPTY;
+}
+
 int trash_new(struct event_base *base, int dir_fd, struct trash **ret_trash, struct baton_error *err)
 {
 	struct trash *trash = calloc(1, sizeof(*trash));
@@ -96,11 +101,13 @@ int trash_new(struct event_base *base, int dir_fd, struct trash **ret_trash, str
 	trash->base = base;
 	trash->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
 	trash->trash_fd = dir_open_make_at(dir_fd, TRASH_NAME, 0700);
-	if (trash->dir_fd < 0 || trash->trash_fd < 0 || make_filled(trash) < 0) {
+	if (trash->dir_fd < 0 || trash->trash_fd < 0) {
 		r = error_errno(err, errno, "trash directory");
 		trash_free(trash);
 		return r;
 	}
+	if (is_left(trash, EMPTIED) || is_left(trash, FILLED))
+		start_rm(trash);
 	*ret_trash = trash;
 	return 0;
 }
