@@ -230,24 +230,6 @@ bool cgroup_oom_killed(const struct cgroup_group *group)
 	return false;
 }
 
-/* The highest of all hierarchies: a process that died while it joined may be in some only. */
-int cgroup_count(const struct cgroup_group *group)
-{
-	const struct cgroup_root *root = group->root;
-	int most = 0;
-
-	for (size_t i = 0; i < root->n_hierarchies; i++) {
-		cleanup_close int fd = open_group(&root->hierarchies[i], group->name);
-		int count = fd < 0 ? fd : cgroup_walk_count(fd);
-
-		if (count < 0 && count != -ENOENT)
-			return count;
-		if (count > most)
-			most = count;
-	}
-	return most;
-}
-
 static int kill_in(const struct cgroup_hierarchy *hierarchy, const char *name)
 {
 	cleanup_close int fd = open_group(hierarchy, name);

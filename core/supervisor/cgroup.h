@@ -76,9 +76,6 @@ void cgroup_close_view(struct cgroup_group *group);
 /* True when the kernel's OOM killer ended a process of the group since it was made. */
 bool cgroup_oom_killed(const struct cgroup_group *group);
 
-/* Number of processes in the group, or negative errno. */
-int cgroup_count(const struct cgroup_group *group);
-
 /*
  * SIGKILL to every process of the group and of groups below it: cgroup.kill on v2 (and hybrid), else pidfds
  * in a loop, with forks forbidden by the pids controller first, so the group is for nothing but removal

@@ -18,11 +18,10 @@
 #include "core/supervisor/cgroup-priv.h"
 
 /* Longest rule: type, access (3), major, minor, verdict (2). */
-#define RULE_MAX    8
-#define PROLOGUE    6
-#define EPILOGUE    2
-#define ACCESS_ALL  (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)
-#define DEVICES_MAX 256
+#define RULE_MAX   8
+#define PROLOGUE   6
+#define EPILOGUE   2
+#define ACCESS_ALL (BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE)
 
 enum bpf_register { VERDICT = BPF_REG_0, CONTEXT = BPF_REG_1, TYPE, ACCESS, MAJOR, MINOR };
 

@@ -63,6 +63,12 @@ void container_introduce(struct container *container);
 
 const char *container_id(const struct container *container);
 
+/* Opens the log of the container, and the pipes that its program writes to. */
+int container_open_logs(struct container *container, struct baton_error *err);
+
+/* One-shot timer of the container; replaces the one that waits. */
+void container_set_timer(struct container *container, unsigned ms, event_callback_fn fn);
+
 /* ---- container_start.c ---- */
 
 /* Refuses what this node does not allow, before anything is made. 0, -EPERM, -ENOENT with what to do in err.
@@ -100,11 +106,5 @@ int container_forget(struct container *container);
 /* Takes back what RUN/containers holds, and kills control groups that nobody remembers. What cannot be read
  * now, or whose runtime is not there, is left alone until the next start. */
 int containers_adopt(struct supervisor *supervisor, struct baton_error *err);
-
-/* Opens the log of the container, and the pipes that its program writes to. */
-int container_open_logs(struct container *container, struct baton_error *err);
-
-/* One-shot timer of the container; replaces the one that waits. */
-void container_set_timer(struct container *container, unsigned ms, event_callback_fn fn);
 
 #endif

@@ -196,8 +196,7 @@ static int check_table(const struct baton_runtime *runtime, const char *name, st
 	if (runtime->abi_major != BATON_RUNTIME_ABI_MAJOR)
 		return error_set(err, ENOEXEC, "plugin %s is for ABI version %u, this is version %d", name,
 		        runtime->abi_major, BATON_RUNTIME_ABI_MAJOR);
-	/* The verbs of version 1.0 are a fixed prefix of the table; later ones are looked up with plugin_has.
-	 */
+	/* The verbs of version 1.0 are a fixed prefix of the table. */
 	if (runtime->struct_size < offsetof(struct baton_runtime, delete_) + sizeof(runtime->delete_) ||
 	        !runtime->open || !runtime->close || !runtime->create || !runtime->start || !runtime->state ||
 	        !runtime->kill || !runtime->delete_)

@@ -41,12 +41,6 @@ int plugin_load(struct event_base *base, const char *name, const struct plugin_p
         struct plugin **ret_plugin, struct baton_error *err);
 void plugin_free(struct plugin *plugin); /* takes NULL */
 
-/* True when the runtime's table is new enough to hold `member` and sets it. */
-#define plugin_has(plugin, member)                                                                           \
-	((plugin)->runtime->struct_size >=                                                                   \
-	                offsetof(struct baton_runtime, member) + sizeof((plugin)->runtime->member) &&        \
-	        (plugin)->runtime->member != NULL)
-
 /* Copies an error of the plugin boundary into ours. Returns -code. */
 int plugin_error(const struct baton_runtime_error *from, struct baton_error *err);
 
