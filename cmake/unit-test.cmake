@@ -18,6 +18,7 @@ if(BATON_QEMU_USER)
 		"test_native_seccomp_cache|openat2"
 		"test_native_seccomp_compile|seccomp filters"
 		"test_supervisor_container|programs of bpf(2)"
+		"test_supervisor_plugin|openat2"
 		"test_supervisor_trash|clone3"
 		"test_supervisor_volumes|openat2, open_tree"
 		"test_unpack_layer|openat2"

@@ -227,15 +227,15 @@ static int make_private_dir(
 static int open_object(
         struct plugin *plugin, const char *name, const struct plugin_place *place, struct baton_error *err)
 {
-	cleanup_close int file = open_checked(name, place, err);
 	char path[64];
 	const struct baton_runtime *runtime;
 	baton_runtime_entry_fn entry;
 	int r;
 
-	if (file < 0)
-		return file;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	plugin->file_fd = open_checked(name, place, err);
+	if (plugin->file_fd < 0)
+		return plugin->file_fd;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", plugin->file_fd);
 	plugin->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!plugin->object)
 		return error_set(err, ENOEXEC, "plugin %s/%s.so: %s", place->directory, name, dlerror());
@@ -265,6 +265,7 @@ int plugin_load(struct event_base *base, const char *name, const struct plugin_p
 	if (!plugin)
 		return error_set(err, ENOMEM, "out of memory");
 	plugin->base = base;
+	plugin->file_fd = -1;
 	plugin->host = (struct baton_host){
 		.abi_major = BATON_RUNTIME_ABI_MAJOR,
 		.abi_minor = BATON_RUNTIME_ABI_MINOR,
@@ -308,6 +309,7 @@ void plugin_free(struct plugin *plugin)
 		plugin->runtime->close(plugin->instance);
 	if (plugin->object)
 		(void)dlclose(plugin->object);
+	close_fd(&plugin->file_fd);
 	free(plugin->state_dir);
 	free(plugin->cache_dir);
 	free(plugin->crun_path);

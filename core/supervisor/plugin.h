@@ -22,6 +22,7 @@ struct plugin {
 	char *cache_dir;
 	char *crun_path; /* borrowed by host.config, only for the plugin named crun */
 	void *object;    /* of dlopen */
+	int file_fd;     /* its path names the object: a reused number would give the same object again */
 };
 
 struct plugin_place {
