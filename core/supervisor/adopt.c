@@ -16,6 +16,9 @@
 #include "core/supervisor/pidfd_status.h"
 #include "core/supervisor/trash.h"
 
+#define CLAIM_NAME "cgroup_parent" /* in RUN */
+#define CLAIM_MAX  4096
+
 static struct plugin *plugin_of(const struct supervisor *supervisor, const char *name)
 {
 	for (struct plugin **plugin = supervisor->plugins; *plugin; plugin++) {
@@ -138,6 +141,49 @@ static void adopt_one(struct supervisor *supervisor, const char *id)
 	}
 }
 
+/* ---- control groups ---- */
+
+static bool is_claimed(int run_fd, const char *wanted)
+{
+	cleanup_free char *parent = NULL;
+
+	return file_read_at(run_fd, CLAIM_NAME, CLAIM_MAX, &parent, NULL) == 0 && parent &&
+	       strcmp(parent, wanted) == 0;
+}
+
+/*
+ * Whatever lies in cgroup_parent and belongs to no container is killed, so it must be ours: no other process
+ * may use it ("baton" of a second daemon), and when we come for the first time, nothing of others may be in
+ * it
+ * ("system.slice"). The claim lies on tmpfs and is gone with the groups at a reboot.
+ */
+static int claim_groups(const struct supervisor *supervisor, struct baton_error *err)
+{
+	const char *parent = supervisor->config->cgroup_parent;
+	cleanup_close int run_fd = open(supervisor->config->run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_strv char **names = NULL;
+	char **name;
+	int r = run_fd < 0 ? -errno : cgroup_root_lock(supervisor->cgroups);
+
+	if (r == -EBUSY)
+		return error_set(err, EBUSY, "another batond uses cgroup_parent = \"%s\"", parent);
+	if (r == 0)
+		r = cgroup_list(supervisor->cgroups, &names);
+	if (r < 0)
+		return error_errno(err, -r, "cgroup_parent = \"%s\"", parent);
+	if (is_claimed(run_fd, parent))
+		return 0;
+	STRV_FOREACH(name, names) {
+		if (faccessat(supervisor->containers_fd, *name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			return error_set(err, EEXIST,
+			        "cgroup_parent = \"%s\": %s in it is not batond's; name a group that "
+			        "nothing else uses",
+			        parent, *name);
+	}
+	r = file_replace_at(run_fd, CLAIM_NAME, parent, strlen(parent), 0600, FILE_VOLATILE);
+	return r < 0 ? error_errno(err, -r, "claim of cgroup_parent") : 0;
+}
+
 /* A container of ours that is not over, be it in the list or left alone. */
 static bool in_use(struct supervisor *supervisor, const char *id)
 {
@@ -195,10 +241,14 @@ int containers_adopt(struct supervisor *supervisor, struct baton_error *err)
 	cleanup_close int fd = openat(supervisor->containers_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_dir DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
+	int r;
 
 	if (!directory)
 		return error_errno(err, errno, "directory of containers");
 	(void)steal_fd(&fd); /* now the stream's */
+	r = claim_groups(supervisor, err);
+	if (r < 0)
+		return r;
 	while ((entry = readdir(directory))) {
 		if (entry->d_name[0] != '.')
 			adopt_one(supervisor, entry->d_name);

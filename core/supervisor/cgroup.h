@@ -44,6 +44,10 @@ struct cgroup_limits {
 int cgroup_root_new(const char *parent, struct cgroup_root **ret_root, struct baton_error *err);
 void cgroup_root_free(struct cgroup_root *root); /* leaves the groups */
 
+/* Keeps the group `parent` for this process, until the root is freed. 0, or -EBUSY when another process has
+ * it. */
+int cgroup_root_lock(const struct cgroup_root *root);
+
 const char *cgroup_mode(const struct cgroup_root *root); /* "v1", "hybrid", "v2" */
 
 /* One sentence per controller of memory, cpu, pids, devices that cannot be used here; NULL-terminated,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -209,6 +210,15 @@ int cgroup_root_new(const char *parent, struct cgroup_root **ret_root, struct ba
 	int r = cgroup_discover(places, &count, err);
 
 	return r < 0 ? r : cgroup_root_build(places, count, parent, ret_root, err);
+}
+
+int cgroup_root_lock(const struct cgroup_root *root)
+{
+	for (size_t i = 0; i < root->n_hierarchies; i++) {
+		if (flock(root->hierarchies[i].parent_fd, LOCK_EX | LOCK_NB) < 0)
+			return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	}
+	return 0;
 }
 
 void cgroup_root_free(struct cgroup_root *root)

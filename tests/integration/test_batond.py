@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """batond's command line, its locks and directories, and how it keeps baton-control."""
 import os
+import pathlib
 import signal
 import subprocess
 import time
 
 import pytest
 from harness.box import ended
-from harness.janitor import start_time
+from harness.janitor import hierarchies, start_time
 from harness.node import REPOSITORY, USER, alive
 
 
@@ -66,6 +67,43 @@ def test_second_batond_is_refused(build, boxes, box):
     third = batond(build, "--config", other.config)
     assert third.returncode == 1 and "another batond uses root = \"%s\"" % box.root in third.stderr
     assert box.process.poll() is None
+
+
+def test_second_batond_with_the_same_control_groups_is_refused(build, boxes, box):
+    """It would take the containers of the first one for strays and kill them."""
+    box.wait(lambda: "ready" in box.log_text(), "ready")
+    other = boxes(cgroup_parent=box.cgroup)
+    second = batond(build, "--config", other.config)
+    assert second.returncode == 1 and "another batond uses cgroup_parent = \"%s\"" % box.cgroup in second.stderr
+    assert box.process.poll() is None
+    box.kill(signal.SIGKILL)
+    other.start()
+    other.wait(lambda: "ready" in other.log_text(), "ready")
+
+
+def test_control_groups_of_others_are_left_alone(build, boxes):
+    """cgroup_parent = "system.slice" does not kill the services of the host."""
+    box = boxes()
+    folder = next(pathlib.Path(root) for root in hierarchies() if root.endswith(("/pids", "/unified", "/cgroup")))
+    group = folder / box.cgroup / "ssh.service"
+    group.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "1000"]) as stranger:
+        (group / "cgroup.procs").write_text(str(stranger.pid))
+        started = batond(build, "--config", box.config)
+        try:
+            assert stranger.poll() is None
+            assert started.returncode == 1
+            assert "cgroup_parent = \"%s\"" % box.cgroup in started.stderr and "ssh.service" in started.stderr
+        finally:
+            stranger.kill()
+    group.rmdir()
+    box.start()
+    box.wait(lambda: "ready" in box.log_text(), "ready")
+    # From now on what is there is its own: a leftover of a crash.
+    group.mkdir()
+    box.kill(signal.SIGKILL)
+    box.start()
+    box.wait(lambda: not group.exists(), "the end of a stray")
 
 
 def test_directories(box):

@@ -107,6 +107,7 @@ static int set_up(void **state)
 	fixture->config = (struct config){
 		.root = fixture->path,
 		.run = fixture->path,
+		.cgroup_parent = fixture->parent,
 		.defaults = { .log_max_size = 65536, .log_max_files = 2 },
 	};
 	fixture->plugin.runtime = &fake_runtime;
