@@ -113,6 +113,36 @@ def test_directories(box):
                                      (box.root / "control", 0o700, uid, uid), (box.run / "logs", 0o750, 0, uid)):
         found = path.stat()
         assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, owner, group), path
+    # CVE-2021-41091: what containers write may be setuid, so users of the host must not get to it.
+    for path in [box.root / name for name in ("containers", "volumes", "cache")] + \
+            [box.run / name for name in ("containers", "runtimes")]:
+        found = path.stat()
+        assert (found.st_mode & 0o7777, found.st_uid) == (0o700, 0), path
+        (path / "probe").touch(mode=0o666)
+        tried = subprocess.run(["setpriv", "--reuid=" + USER, "--regid=" + USER, "--clear-groups", "cat",
+                                str(path / "probe")], capture_output=True, text=True, timeout=10, check=False)
+        (path / "probe").unlink()
+        assert tried.returncode == 1 and "Permission denied" in tried.stderr, path
+
+
+def sockets(pid):
+    """Inodes of the sockets of a process."""
+    links = [os.readlink(entry) for entry in pathlib.Path("/proc/%d/fd" % pid).iterdir()]
+    return {link[len("socket:["):-1] for link in links if link.startswith("socket:[")}
+
+
+def test_no_abstract_socket(box):
+    """CVE-2020-15257: a container in the network namespace of the host could connect to it."""
+    broker = box.broker_pid()
+    control = box.wait(lambda: box.child("baton-control"), "baton-control")
+    box.connect()
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+        rows = [line.split() for line in table][1:]
+    named = {row[6] for row in rows if len(row) > 7}
+    abstract = {row[6] for row in rows if len(row) > 7 and row[7].startswith("@")}
+    ours = sockets(box.process.pid) | sockets(control) | sockets(broker)
+    assert ours & named, "the broker's own socket is not seen: the test cannot see the others either"
+    assert not ours & abstract
 
 
 def test_own_mount_namespace_as_slave(box, tmp_path):
@@ -123,10 +153,15 @@ def test_own_mount_namespace_as_slave(box, tmp_path):
         assert not [line for line in lines if " shared:" in line.split(" - ")[0]]
 
 
+def process_status(pid):
+    with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as text:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
+
+
 def test_control_is_an_ordinary_user(box):
     pid = box.wait(lambda: box.child("baton-control"), "baton-control")
-    with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as text:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in text if ":\t" in line)
+    status = box.wait(lambda: (lambda found: found if found["Seccomp"] == "2" else None)(process_status(pid)),
+                      "the seccomp filter of baton-control")
     assert status["Uid"].split() == status["Gid"].split() == [USER] * 4
     assert status["Groups"].split() == []
     assert status["NoNewPrivs"] == "1"
