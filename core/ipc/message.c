@@ -49,6 +49,7 @@ static const struct field mount_fields[] = {
 	MOUNT_FIELD(6, FIELD_BOOL, create_host_path),
 	MOUNT_FIELD(7, FIELD_U64, tmpfs_size, .max = UINT64_MAX),
 	MOUNT_FIELD(8, FIELD_U32, tmpfs_mode, .max = 07777),
+	MOUNT_FIELD(9, FIELD_BOOL, tmpfs_mode_zero),
 };
 static const struct record mount_record = { "mount", mount_fields, array_size(mount_fields),
 	sizeof(struct container_mount) };

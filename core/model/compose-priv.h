@@ -105,8 +105,10 @@ struct mount_draft {
 	bool create_host_path;
 	bool nocopy;
 	int64_t tmpfs_size;
-	int64_t tmpfs_mode;
+	int64_t tmpfs_mode; /* TMPFS_MODE_UNSET: not given */
 };
+
+#define TMPFS_MODE_UNSET (-1)
 
 struct ulimit_draft {
 	int64_t soft; /* ULIMIT_UNSET: not given */

@@ -127,6 +127,12 @@ static char *next_field(char **rest, char separator)
 
 /* ---- tmpfs ---- */
 
+static void set_tmpfs_mode(struct container_mount *mount, int64_t mode)
+{
+	mount->tmpfs_mode = (uint32_t)mode;
+	mount->tmpfs_mode_zero = mode == 0;
+}
+
 static const char *tmpfs_option(const char *option, struct container_mount *mount)
 {
 	int64_t number;
@@ -140,7 +146,7 @@ static const char *tmpfs_option(const char *option, struct container_mount *moun
 	if (strncmp(option, "mode=", 5) == 0) {
 		if (value_octal(option + 5, 07777, &number) < 0)
 			return "must have a mode in octal digits like \"1777\"";
-		mount->tmpfs_mode = (uint32_t)number;
+		set_tmpfs_mode(mount, number);
 		return NULL;
 	}
 	return "has an option that is not supported yet: only size= and mode= are";
@@ -301,7 +307,8 @@ static const char *check_long(const struct mount_draft *draft, enum mount_type *
 static void add_long(
         struct decoder *decoder, const struct place *place, json_t *value, struct container_spec *spec)
 {
-	cleanup_with(mount_draft_release) struct mount_draft draft = { .create_host_path = true };
+	cleanup_with(mount_draft_release) struct mount_draft draft = { .create_host_path = true,
+		.tmpfs_mode = TMPFS_MODE_UNSET };
 	cleanup_with(mount_release) struct container_mount mount = { .type = MOUNT_VOLUME };
 	bool failed_before = decoder->failed;
 	const char *fault;
@@ -322,7 +329,8 @@ static void add_long(
 	mount.nocopy = draft.nocopy;
 	mount.create_host_path = draft.create_host_path && mount.type == MOUNT_BIND;
 	mount.tmpfs_size = (uint64_t)draft.tmpfs_size;
-	mount.tmpfs_mode = (uint32_t)draft.tmpfs_mode;
+	if (draft.tmpfs_mode != TMPFS_MODE_UNSET)
+		set_tmpfs_mode(&mount, draft.tmpfs_mode);
 	add_mount(decoder, place, spec, &mount);
 }
 

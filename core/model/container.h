@@ -25,7 +25,8 @@ struct container_mount {
 	bool nocopy;           /* volume only: do not fill an empty volume from the image */
 	bool create_host_path; /* bind only: make a missing source directory */
 	uint64_t tmpfs_size;   /* bytes, 0: kernel default of half the memory */
-	uint32_t tmpfs_mode;   /* 0: 01777 */
+	uint32_t tmpfs_mode;   /* 0: 01777, unless: */
+	bool tmpfs_mode_zero;  /* it was asked for no permissions at all */
 };
 
 struct container_ulimit {

@@ -64,7 +64,8 @@ static json_t *tmpfs_json(const struct container_mount *mount)
 		(void)snprintf(size, sizeof(size), "size=%" PRIu64, mount->tmpfs_size);
 		options[count++] = size;
 	}
-	(void)snprintf(mode, sizeof(mode), "mode=%o", mount->tmpfs_mode ? mount->tmpfs_mode : 01777);
+	(void)snprintf(mode, sizeof(mode), "mode=%o",
+	        mount->tmpfs_mode == 0 && !mount->tmpfs_mode_zero ? 01777U : mount->tmpfs_mode);
 	options[count++] = mode;
 	if (mount->read_only)
 		options[count++] = "ro";

@@ -159,6 +159,10 @@ static void change_tmpfs_mode(struct container_spec *spec)
 {
 	spec->mounts[1].tmpfs_mode--;
 }
+static void change_tmpfs_mode_zero(struct container_spec *spec)
+{
+	spec->mounts[1].tmpfs_mode_zero = true;
+}
 static void change_network(struct container_spec *spec)
 {
 	spec->network = NETWORK_NONE;
@@ -206,8 +210,9 @@ static void (*const change_table[])(struct container_spec *spec) = { change_app,
 	change_labels, change_cap_add, change_cap_drop, change_sysctls, change_ulimit_name,
 	change_ulimit_soft, change_ulimit_hard, change_mount_type, change_mount_source, change_mount_target,
 	change_mount_read_only, change_mount_nocopy, change_mount_create, change_tmpfs_size,
-	change_tmpfs_mode, change_network, change_init, change_read_only, change_memory, change_cpu,
-	change_pids, change_stop_signal, change_stop_grace, change_log_size, change_log_files };
+	change_tmpfs_mode, change_tmpfs_mode_zero, change_network, change_init, change_read_only,
+	change_memory, change_cpu, change_pids, change_stop_signal, change_stop_grace, change_log_size,
+	change_log_files };
 
 static void test_every_member_counts(void **state)
 {

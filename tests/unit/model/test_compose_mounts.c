@@ -123,6 +123,31 @@ static void test_tmpfs(void **state)
 	check_examples(examples, array_size(examples));
 }
 
+static void test_tmpfs_without_permissions(void **state)
+{
+	cleanup_with(decoded_release) struct decoded decoded =
+	        decode_members("\"tmpfs\": [\"/a:mode=0\", \"/b\", \"/c:mode=0,mode=700\"], \"volumes\": "
+	                       "[{\"type\": \"tmpfs\", "
+	                       "\"target\": \"/d\", \"tmpfs\": {\"mode\": 0}}, {\"type\": \"tmpfs\", "
+	                       "\"target\": \"/e\", \"tmpfs\": "
+	                       "{\"size\": 1}}]");
+	static const struct {
+		const char *target;
+		bool zero;
+	} rows[] = { { "/a", true }, { "/b", false }, { "/c", false }, { "/d", true }, { "/e", false } };
+	const struct container_spec *spec = &decoded.app.services[0].container;
+
+	(void)state;
+	check_accepted(&decoded, "modes");
+	assert_int_equal(spec->n_mounts, array_size(rows));
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		for (size_t k = 0; k < array_size(rows); k++) {
+			if (strcmp(spec->mounts[i].target, rows[k].target) == 0)
+				assert_int_equal(spec->mounts[i].tmpfs_mode_zero, rows[k].zero);
+		}
+	}
+}
+
 static void test_values(void **state)
 {
 	cleanup_with(decoded_release) struct decoded decoded = decode_members(
@@ -170,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_tmpfs),
+		cmocka_unit_test(test_tmpfs_without_permissions),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_limit),
 	};

@@ -225,6 +225,8 @@ static void test_mount_options(void **state)
 	static const char *const sysfs[] = { "nosuid", "noexec", "nodev", "ro" };
 	char bind_target[] = "/b";
 	char tmpfs_target[] = "/t";
+	char default_target[] = "/default";
+	char zero_target[] = "/zero";
 	const struct container_mount wanted[] = {
 		{ .type = MOUNT_BIND, .target = bind_target, .read_only = true },
 		{ .type = MOUNT_TMPFS,
@@ -233,7 +235,12 @@ static void test_mount_options(void **state)
 		        .tmpfs_size = 4096,
 		        .tmpfs_mode = 0700 },
 	};
-	const struct bundle_mount mounts[] = { { "/source", &wanted[0] }, { NULL, &wanted[1] } };
+	const struct container_mount modes[] = {
+		{ .type = MOUNT_TMPFS, .target = default_target },
+		{ .type = MOUNT_TMPFS, .target = zero_target, .tmpfs_mode_zero = true },
+	};
+	const struct bundle_mount mounts[] = { { "/source", &wanted[0] }, { NULL, &wanted[1] },
+		{ NULL, &modes[0] }, { NULL, &modes[1] } };
 	struct container_spec spec;
 	struct image image;
 	struct bundle bundle;
@@ -247,6 +254,12 @@ static void test_mount_options(void **state)
 	assert_list(json_object_get(find_mount(config, "/b"), "options"), bind, array_size(bind));
 	assert_list(json_object_get(find_mount(config, "/t"), "options"), tmpfs, array_size(tmpfs));
 	assert_list(json_object_get(find_mount(config, "/sys"), "options"), sysfs, array_size(sysfs));
+	assert_string_equal(json_string_value(json_array_get(
+	                            json_object_get(find_mount(config, "/default"), "options"), 3)),
+	        "mode=1777");
+	assert_string_equal(
+	        json_string_value(json_array_get(json_object_get(find_mount(config, "/zero"), "options"), 3)),
+	        "mode=0");
 	done(&spec, &image, &bundle);
 }
 
