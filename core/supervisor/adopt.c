@@ -13,11 +13,15 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/base/strv.h"
+#include "core/base/timeval.h"
 #include "core/supervisor/pidfd_status.h"
 #include "core/supervisor/trash.h"
 
 #define CLAIM_NAME "cgroup_parent" /* in RUN */
 #define CLAIM_MAX  4096
+
+#define STRAY_TRIES   100
+#define STRAY_WAIT_MS 50
 
 static struct plugin *plugin_of(const struct supervisor *supervisor, const char *name)
 {
@@ -194,30 +198,55 @@ static bool in_use(struct supervisor *supervisor, const char *id)
 	return faccessat(supervisor->containers_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Groups of no container: a crash before its record was written, or a process that outlived its end. */
-static void kill_strays(struct supervisor *supervisor)
+/* True when one stays, as its processes are not dead yet. */
+static bool kill_strays(struct supervisor *supervisor)
 {
 	cleanup_strv char **names = NULL;
+	bool left = false;
 	char **name;
 
 	if (cgroup_list(supervisor->cgroups, &names) < 0)
-		return;
+		return true;
 	STRV_FOREACH(name, names) {
 		struct cgroup_group *group;
 		struct baton_error err;
-		int r;
 
 		if (in_use(supervisor, *name) ||
 		        cgroup_open_existing(supervisor->cgroups, *name, &group, &err) < 0)
 			continue;
-		log_warning("%s: a control group that no record knows; its processes are killed", *name);
-		(void)cgroup_kill(group);
-		r = cgroup_remove(group);
-		if (r < 0)
-			log_info("%s: control group stays until its processes are gone: %s", *name,
-			        strerrordesc_np(-r));
+		if (supervisor->stray_tries == 0)
+			log_warning("%s: a control group of no container; its processes are killed", *name);
+		(void)cgroup_kill(group); /* what stays is tried again */
+		left = cgroup_remove(group) < 0 || left;
 		cgroup_group_free(group);
 	}
+	return left;
+}
+
+static void on_strays(evutil_socket_t fd, short what, void *arg);
+
+/* Groups of no container: a crash before its record was written, or a process that outlived its end. */
+static void remove_strays(struct supervisor *supervisor)
+{
+	const struct timeval wait = timeval_of_ms(STRAY_WAIT_MS);
+
+	if (!kill_strays(supervisor))
+		return;
+	if (supervisor->stray_tries++ == STRAY_TRIES) {
+		log_warning("control groups of no container stay until the next start of batond");
+		return;
+	}
+	if (!supervisor->strays)
+		supervisor->strays = evtimer_new(supervisor->base, on_strays, supervisor);
+	if (!supervisor->strays || event_add(supervisor->strays, &wait) < 0)
+		log_error("out of memory: control groups of no container stay");
+}
+
+static void on_strays(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	remove_strays(arg);
 }
 
 /* Writable layers of containers that do not run are worth nothing: every start makes a new one. */
@@ -253,7 +282,7 @@ int containers_adopt(struct supervisor *supervisor, struct baton_error *err)
 		if (entry->d_name[0] != '.')
 			adopt_one(supervisor, entry->d_name);
 	}
-	kill_strays(supervisor);
+	remove_strays(supervisor);
 	drop_layers(supervisor);
 	return 0;
 }

@@ -29,6 +29,8 @@ struct supervisor {
 	struct container *containers; /* list */
 	size_t n_making;              /* containers between the request and the running program */
 	struct event *images_changed;
+	struct event *strays; /* timer: control groups of no container whose processes are dying */
+	unsigned stray_tries;
 	int images_inotify;
 	bool closing; /* plugins call back what they cancel; nobody acts on it any more */
 	int (*broker_save)(void *arg);

@@ -379,6 +379,8 @@ void supervisor_free(struct supervisor *supervisor)
 	free(supervisor->plugins);
 	if (supervisor->images_changed)
 		event_free(supervisor->images_changed);
+	if (supervisor->strays)
+		event_free(supervisor->strays);
 	trash_free(supervisor->trash);
 	cgroup_root_free(supervisor->cgroups);
 	json_decref(supervisor->seccomp);

@@ -174,6 +174,8 @@ static int tear_down(void **state)
 		(void)waitpid(fixture->child, NULL, 0); /* reaped already where the container was watched */
 	}
 	remove_group(fixture);
+	if (supervisor->strays)
+		event_free(supervisor->strays);
 	trash_free(supervisor->trash);
 	cgroup_root_free(supervisor->cgroups);
 	event_base_free(supervisor->base);
@@ -372,6 +374,28 @@ static void test_a_record_of_another_boot_means_nothing(void **state)
 	assert_int_equal(faccessat(fixture->supervisor.layers_fd, ID, F_OK, 0), -1);
 }
 
+static void test_a_group_of_no_container_is_emptied_and_removed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct baton_error err = { 0 };
+
+	start_child(fixture);
+	/* Not before the parent of the groups is known to be ours. */
+	assert_int_equal(containers_adopt(&fixture->supervisor, &err), -EEXIST);
+	assert_non_null(strstr(err.message, ID));
+	assert_int_equal(kill(fixture->child, 0), 0);
+	assert_int_equal(file_replace_at(fixture->dir_fd, "cgroup_parent", fixture->parent,
+	                         strlen(fixture->parent), 0600, FILE_VOLATILE),
+	        0);
+	(void)adopt(fixture);
+	for (int i = 0; i < 100 && group_exists(fixture, ID); i++) {
+		turn(fixture, 20);
+		(void)waitpid(fixture->child, NULL, WNOHANG);
+	}
+	assert_int_equal(kill(fixture->child, 0), -1);
+	assert_false(group_exists(fixture, ID));
+}
+
 static void test_no_more_containers_than_the_limit(void **state)
 {
 	struct fixture *fixture = *state;
@@ -446,6 +470,7 @@ int main(void)
 		TEST(test_a_container_without_its_runtime_is_left_alone),
 		TEST(test_no_descriptor_for_a_container),
 		TEST(test_a_record_of_another_boot_means_nothing),
+		TEST(test_a_group_of_no_container_is_emptied_and_removed),
 		TEST(test_no_more_containers_than_the_limit),
 		TEST(test_a_stop_does_not_replace_the_wait_for_the_group),
 		TEST(test_a_stop_does_not_replace_the_wait_for_the_status),
