@@ -157,9 +157,8 @@ static bool is_claimed(int run_fd, const char *wanted)
 
 /*
  * Whatever lies in cgroup_parent and belongs to no container is killed, so it must be ours: no other process
- * may use it ("baton" of a second daemon), and when we come for the first time, nothing of others may be in
- * it
- * ("system.slice"). The claim lies on tmpfs and is gone with the groups at a reboot.
+ * may use it ("baton" of a second daemon), and when we come for the first time, no process of others may be
+ * in it ("system.slice"). The claim lies on tmpfs and is gone with the groups at a reboot.
  */
 static int claim_groups(const struct supervisor *supervisor, struct baton_error *err)
 {
@@ -178,9 +177,11 @@ static int claim_groups(const struct supervisor *supervisor, struct baton_error 
 	if (is_claimed(run_fd, parent))
 		return 0;
 	STRV_FOREACH(name, names) {
-		if (faccessat(supervisor->containers_fd, *name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		if (faccessat(supervisor->containers_fd, *name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+		        cgroup_in_use(supervisor->cgroups, *name))
 			return error_set(err, EEXIST,
-			        "cgroup_parent = \"%s\": %s in it is not batond's; name a group that "
+			        "cgroup_parent = \"%s\": %s in it runs what is not batond's; name a group "
+			        "that "
 			        "nothing else uses",
 			        parent, *name);
 	}

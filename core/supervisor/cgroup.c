@@ -276,6 +276,17 @@ int cgroup_remove(struct cgroup_group *group)
 	return result;
 }
 
+bool cgroup_in_use(const struct cgroup_root *root, const char *name)
+{
+	for (size_t i = 0; i < root->n_hierarchies; i++) {
+		cleanup_close int fd = open_group(&root->hierarchies[i], name);
+
+		if (fd >= 0 ? cgroup_walk_count(fd) != 0 : fd != -ENOENT)
+			return true;
+	}
+	return false;
+}
+
 static int list_hierarchy(const struct cgroup_hierarchy *hierarchy, char ***names)
 {
 	cleanup_close int fd = openat(hierarchy->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

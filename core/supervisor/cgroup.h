@@ -92,6 +92,9 @@ int cgroup_kill(const struct cgroup_group *group);
  * again later). */
 int cgroup_remove(struct cgroup_group *group);
 
+/* True when a process is in PARENT/name or below it, in any hierarchy, or when nobody can say. */
+bool cgroup_in_use(const struct cgroup_root *root, const char *name);
+
 /* Names of the groups below the parent, for finding leftovers: NULL-terminated, strv_free it. */
 int cgroup_list(struct cgroup_root *root, char ***ret_names);
 
