@@ -238,7 +238,8 @@ def test_broker_restart_is_survived(fleet, node):
     fleet.client.wait(lambda: (fleet.client.json("nodes/n1/presence") or {}).get("state") == "online", timeout=20,
                       what="online again")
     assert fleet.wait_running("shop", 1)[0]["pid"] == before["pid"]
-    node.baton("scale", "shop/web=2")
+    # Refused while the controller reads what the broker has kept.
+    fleet.client.wait(lambda: node.baton("scale", "shop/web=2", check=False).returncode == 0, what="scaling")
     fleet.wait_running("shop", 2)
 
 
