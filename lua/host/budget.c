@@ -24,9 +24,14 @@ struct policy *policy_of(lua_State *lua)
 
 static void on_instructions(lua_State *lua, lua_Debug *activation)
 {
+	(void)activation;
+	budget_check(lua);
+}
+
+void budget_check(lua_State *lua)
+{
 	struct policy *policy = policy_of(lua);
 
-	(void)activation;
 	policy->work = 0;
 	if (!policy->timed_out && clock_boot_ns() < policy->deadline_ns) {
 		lua_sethook(lua, on_instructions, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);

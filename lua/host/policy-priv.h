@@ -28,6 +28,9 @@ struct policy *policy_of(lua_State *lua);
 void *budget_allocate(void *arg, void *block, size_t old_size, size_t new_size);
 void budget_start(struct policy *policy);
 
+/* Looks at the clock, and raises a Lua error when the time is used up. For what runs long in C. */
+void budget_check(lua_State *lua);
+
 /* Says that a C function of ours is about to touch `bytes` bytes: the next instruction may look at the clock.
  */
 void budget_charge(struct policy *policy, size_t bytes);

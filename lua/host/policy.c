@@ -19,10 +19,13 @@
 /* Slots of the registry, from the first free one. */
 enum { SLOT_FILTER = LUA_RIDX_LAST + 1, SLOT_SCORE, SLOT_NODE, SLOT_SERVICE };
 
+/* Bytes of a text that the parser gets at a time. */
+#define PIECE_BYTES 256
+
 struct load {
 	const char *chunk_name;
 	const char *source;
-	size_t length;
+	size_t length; /* of what is left of it */
 };
 
 struct call {
@@ -107,16 +110,33 @@ static void keep_function(lua_State *lua, const char *name, int slot)
 	lua_rawseti(lua, LUA_REGISTRYINDEX, slot);
 }
 
+/*
+ * No hook runs inside the parser, and its work grows with the square of the text ("a or a or a ..." walks the
+ * list of jumps at each "or": 4 s for 256 KiB), so it gets the text in pieces, and the clock is looked at
+ * before each.
+ */
+static const char *read_piece(lua_State *lua, void *arg, size_t *ret_length)
+{
+	struct load *load = arg;
+	const char *piece = load->source;
+
+	budget_check(lua);
+	*ret_length = load->length < PIECE_BYTES ? load->length : PIECE_BYTES;
+	load->source += *ret_length;
+	load->length -= *ret_length;
+	return piece;
+}
+
 static int protected_load(lua_State *lua)
 {
-	const struct load *load = lua_touserdata(lua, 1);
+	struct load *load = lua_touserdata(lua, 1);
 
 	view_push_node(lua);
 	lua_rawseti(lua, LUA_REGISTRYINDEX, SLOT_NODE);
 	view_push_service(lua);
 	lua_rawseti(lua, LUA_REGISTRYINDEX, SLOT_SERVICE);
 	/* Mode "t": the byte code of a binary chunk is not checked and can do anything. */
-	if (luaL_loadbufferx(lua, load->source, load->length, load->chunk_name, "t") != LUA_OK)
+	if (lua_load(lua, read_piece, load, load->chunk_name, "t") != LUA_OK)
 		return lua_error(lua);
 	sandbox_push_environment(lua);
 	(void)lua_setupvalue(lua, -2, 1); /* _ENV is the one upvalue of a main chunk */

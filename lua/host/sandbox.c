@@ -78,10 +78,12 @@ static int string_find(lua_State *lua)
 /* The library's own, after arguments that would show an address are replaced by the name of their type. */
 static int string_format(lua_State *lua)
 {
-	const char *format = luaL_checkstring(lua, 1);
+	size_t length;
+	const char *format = luaL_checklstring(lua, 1, &length);
+	const char *end = format + length; /* the library formats what is behind a NUL too */
 	int n_arguments = lua_gettop(lua);
 
-	for (const char *c = strchr(format, '%'); c; c = strchr(c, '%')) {
+	for (const char *c = memchr(format, '%', length); c; c = memchr(c, '%', (size_t)(end - c))) {
 		c += 1 + strspn(c + 1, "-+ #0123456789.");
 		if (*c == 'p')
 			return luaL_error(lua, "format %%p would show an address");

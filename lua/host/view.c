@@ -106,7 +106,9 @@ static int label_index(lua_State *lua)
 	const char *name = luaL_checklstring(lua, 2, &length);
 
 	for (; labels && *labels; labels++) {
-		if (strncmp(*labels, name, length) == 0 && (*labels)[length] == '=') {
+		/* A string of Lua may hold NULs, behind which a comparison of C strings would not look. */
+		if (strcspn(*labels, "=") == length && (*labels)[length] == '=' &&
+		        memcmp(*labels, name, length) == 0) {
 			lua_pushstring(lua, *labels + length + 1);
 			return 1;
 		}

@@ -1,0 +1,1 @@
+return {score = function() string.format('\0%p', 'x') return 1 end}
