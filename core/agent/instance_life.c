@@ -178,10 +178,14 @@ void instance_start(struct instance *instance)
 	clear_timer(instance);
 	if (instance->leaving || instance->alive || !instance->agent->synced)
 		return;
+	/* Beside the one that holds its slot, two would write to one volume: the plan says when it is free.
+	 */
+	if (instance->waiting)
+		return;
+	instance->wants_image = false; /* whatever it waits for now, an import is not enough */
 	service = find_service(instance);
 	if (!service)
 		return;
-	instance->wants_image = false;
 	if (instance->unjudged)
 		judge(instance, service);
 	else
@@ -409,6 +413,12 @@ static void ask_forget(struct instance *instance)
 /* May free the instance. */
 static void remove_next(struct instance *instance)
 {
+	/*
+	 * Its end is told twice when it crosses our STOP. A second FORGET would be answered after the first
+	 * has dropped the instance, and taken for an answer to the one that was added anew.
+	 */
+	if (instance->forgetting)
+		return;
 	if (instance->alive)
 		ask_stop(instance, "not assigned to this node any more");
 	else if (instance->known)

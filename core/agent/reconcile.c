@@ -76,18 +76,6 @@ static void drop_waiting(struct agent *agent)
 	}
 }
 
-/* The observed instance of the same slot; NULL without. */
-static const struct assignment_ref *find_slot(
-        const struct assignment_ref *ref, const struct assignment_ref *observed, size_t n_observed)
-{
-	for (size_t i = 0; i < n_observed; i++) {
-		if (observed[i].slot == ref->slot && strcmp(observed[i].app, ref->app) == 0 &&
-		        strcmp(observed[i].service, ref->service) == 0)
-			return &observed[i];
-	}
-	return NULL;
-}
-
 /* What is new waits, and what it would replace stays: *ret_refs gets the assignment that can be acted on. */
 static size_t hold_new(struct agent *agent, const char *reason, const struct assignment_ref *observed,
         size_t n_observed, struct assignment_ref *ret_refs)
@@ -96,7 +84,7 @@ static size_t hold_new(struct agent *agent, const char *reason, const struct ass
 
 	for (size_t i = 0; i < agent->desired.n_refs; i++) {
 		const struct assignment_ref *ref = &agent->desired.refs[i];
-		const struct assignment_ref *old = find_slot(ref, observed, n_observed);
+		const struct assignment_ref *old = plan_find_slot(ref, observed, n_observed);
 		struct instance *instance = instance_find(agent, ref->id);
 
 		if (instance && !instance->waiting) {
@@ -111,6 +99,8 @@ static size_t hold_new(struct agent *agent, const char *reason, const struct ass
 		instance->waiting = true;
 		instance_set(instance, INSTANCE_PENDING, reason);
 	}
+	/* What stays sorts by another hash than what it stands for; two slots may share all before it. */
+	qsort(ret_refs, count, sizeof(*ret_refs), assignment_ref_compare);
 	return count;
 }
 

@@ -13,11 +13,10 @@ static bool same_slot(const struct assignment_ref *a, const struct assignment_re
 }
 
 /*
- * The first observed instance of the slot of `ref`, or NULL. Ids of one slot differ only behind their last
- * dot, so in a sorted list they stand side by side; names may contain dots, so two slots can share what is
- * before it.
+ * Ids of one slot differ only behind their last dot, so in a sorted list they stand side by side; names may
+ * contain dots, so two slots can share what is before it.
  */
-static const struct assignment_ref *find_slot(
+const struct assignment_ref *plan_find_slot(
         const struct assignment_ref *ref, const struct assignment_ref *observed, size_t n_observed)
 {
 	const char *dot = strrchr(ref->id, '.');
@@ -85,7 +84,7 @@ static size_t put_desired(const struct lists *lists, struct plan_action *actions
 		enum plan_action_type type = PLAN_KEEP;
 
 		if (!is_observed(lists, &next, ref->id)) {
-			blocking = find_slot(ref, lists->observed, lists->n_observed);
+			blocking = plan_find_slot(ref, lists->observed, lists->n_observed);
 			type = blocking ? PLAN_WAIT : PLAN_ADD;
 		}
 		actions[i] = (struct plan_action){ type, ref, blocking };

@@ -28,4 +28,8 @@ struct plan_action {
 int plan_make(const struct assignment_ref *desired, size_t n_desired, const struct assignment_ref *observed,
         size_t n_observed, struct plan_action **ret_actions, size_t *ret_count);
 
+/* The first of the instances, sorted by id, that has the slot of `ref`, or NULL. */
+const struct assignment_ref *plan_find_slot(
+        const struct assignment_ref *ref, const struct assignment_ref *observed, size_t n_observed);
+
 #endif

@@ -188,6 +188,38 @@ static void test_image_missing(void **state)
 	rig_free(rig);
 }
 
+/* The image comes while the revision is on its way: the revision's arrival starts it. */
+static void test_image_then_revision(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_app first;
+	struct rig_app second;
+
+	(void)state;
+	rig_make_app(&first, "nowhere:1", NULL);
+	rig_make_app(&second, "nowhere:1", "always");
+	assert_string_equal(first.id, second.id);
+	rig_up(rig);
+	rig_assign_one(rig, 1, 1, &first);
+	rig_deliver_revision(rig, &first);
+	rig_accept(rig, IPC_START, first.id);
+	rig_tell(rig, first.id,
+	        &(struct rig_state){ .state = IPC_INSTANCE_ENDED,
+	                .generation = 1,
+	                .never_ran = true,
+	                .message = "image" });
+	(void)rig_expect(rig, IPC_IMAGE);
+	rig_answer(rig, ENOENT, "no such image");
+	rig_assign_one(rig, 1, 2, &second);
+	rig_run(rig, 600); /* the write of the assignment waits for the revision, but not for ever */
+	rig_assert_state(rig, second.id, "pending", "waits for revision");
+	rig_images_changed(rig);
+	rig_expect_none(rig);
+	rig_deliver_revision(rig, &second);
+	rig_accept(rig, IPC_START, second.id);
+	rig_free(rig);
+}
+
 static void test_refused(void **state)
 {
 	struct rig *rig = rig_new();
@@ -296,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_max_attempts),
 		cmocka_unit_test(test_unknown_exit),
 		cmocka_unit_test(test_image_missing),
+		cmocka_unit_test(test_image_then_revision),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_never_ran),
 		cmocka_unit_test(test_unsendable),

@@ -43,6 +43,31 @@ static void test_remove_what_never_started(void **state)
 	rig_free(rig);
 }
 
+/* The end is told twice when it crosses the STOP; an answer too many would count for the next life. */
+static void test_end_told_twice(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_app app;
+
+	(void)state;
+	rig_make_app(&app, "busybox:1", NULL);
+	rig_up(rig);
+	rig_run_app(rig, &app);
+	rig_assign(rig, 1, 2, NULL, 0);
+	(void)rig_expect(rig, IPC_STOP);
+	rig_ended(rig, app.id, 1, 1); /* by itself */
+	rig_answer(rig, 0, NULL);     /* of STOP */
+	rig_ended(rig, app.id, 1, 1);
+	rig_assign_one(rig, 1, 3, &app);
+	rig_deliver_revision(rig, &app);
+	rig_accept(rig, IPC_FORGET, app.id);
+	rig_accept(rig, IPC_START, app.id);
+	rig_expect_none(rig);
+	rig_running(rig, app.id, 1);
+	rig_assert_state(rig, app.id, "running", "");
+	rig_free(rig);
+}
+
 static void test_remove_in_backoff(void **state)
 {
 	struct rig *rig = rig_new();
@@ -114,6 +139,32 @@ static void test_replace(void **state)
 	rig_accept(rig, IPC_FORGET, old.id);
 	rig_accept(rig, IPC_START, new.id);
 	rig_assert_absent(rig, old.id);
+	rig_free(rig);
+}
+
+/* An operator's stop must not start it beside the one that it waits for. */
+static void test_stop_while_waiting(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_app old;
+	struct rig_app new;
+	char payload[256];
+
+	(void)state;
+	rig_make_app(&old, "busybox:1", NULL);
+	rig_make_app(&new, "busybox:2", NULL);
+	rig_up(rig);
+	rig_run_app(rig, &old);
+	rig_assign_one(rig, 1, 2, &new);
+	rig_deliver_revision(rig, &new);
+	rig_accept(rig, IPC_STOP, old.id);
+	(void)snprintf(payload, sizeof(payload), "{\"instance\":\"%s\"}", new.id);
+	rig_command(rig, "stop", payload);
+	rig_expect_none(rig);
+	rig_assert_state(rig, new.id, "pending", "waits for");
+	rig_ended(rig, old.id, 1, 143);
+	rig_accept(rig, IPC_FORGET, old.id);
+	rig_accept(rig, IPC_START, new.id);
 	rig_free(rig);
 }
 
@@ -197,7 +248,7 @@ static void test_adopt(void **state)
 	rig_answer(rig, 0, NULL);
 	rig_tell(rig, app.id,
 	        &(struct rig_state){ .state = IPC_INSTANCE_RUNNING,
-	                .generation = 4,
+	                .generation = 2,
 	                .message = "running",
 	                .with_spec = true });
 	rig_connect(
@@ -207,12 +258,14 @@ static void test_adopt(void **state)
 	rig_expect_none(rig);
 	rig_assert_state(rig, app.id, "running", "running");
 	instance = rig_instance(rig, app.id);
-	assert_int_equal(json_integer_value(json_object_get(instance, "restarts")), 3);
+	assert_int_equal(json_integer_value(json_object_get(instance, "restarts")), 1);
 	json_decref(instance);
-	rig_ended(rig, app.id, 4, 1);
+	rig_ended(rig, app.id, 2, 1);
 	rig_assert_state(rig, app.id, "backoff", "");
 	rig_run(rig, CONFIG_BACKOFF_MIN_MS + 50);
-	assert_int_equal(rig_expect(rig, IPC_START)->generation, 5);
+	rig_expect_none(rig); /* its second restart, whoever counted the first one */
+	rig_run(rig, CONFIG_BACKOFF_MIN_MS);
+	assert_int_equal(rig_expect(rig, IPC_START)->generation, 3);
 	rig_free(rig);
 }
 
@@ -245,6 +298,26 @@ static void test_adopt_ended(void **state)
 	                .message = "mount" });
 	rig_up(rig);
 	rig_accept(rig, IPC_START, app.id);
+	rig_free(rig);
+}
+
+/* What has used up its attempts stays down when baton-control starts anew. */
+static void test_adopt_exhausted(void **state)
+{
+	struct rig *rig = rig_new();
+	struct rig_app app;
+
+	(void)state;
+	rig_make_app(&app, "busybox:1", "on-failure:1");
+	rig_up(rig);
+	rig_run_app(rig, &app);
+	rig_end(rig);
+	rig_start(rig);
+	rig_ended(rig, app.id, 2, 1);
+	rig_up(rig);
+	rig_assert_state(rig, app.id, "exited", "not started again after 1 attempts");
+	rig_run(rig, 2 * CONFIG_BACKOFF_MIN_MS + 50);
+	rig_expect_none(rig);
 	rig_free(rig);
 }
 
@@ -367,14 +440,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_remove_what_never_started),
+		cmocka_unit_test(test_end_told_twice),
 		cmocka_unit_test(test_remove_in_backoff),
 		cmocka_unit_test(test_desired_again),
 		cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_stop_while_waiting),
 		cmocka_unit_test(test_waiting_is_withdrawn),
 		cmocka_unit_test(test_policy_changes_without_container),
 		cmocka_unit_test(test_two_slots),
 		cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_adopt_ended),
+		cmocka_unit_test(test_adopt_exhausted),
 		cmocka_unit_test(test_adopt_unwanted),
 		cmocka_unit_test(test_nothing_known_leaves_alone),
 		cmocka_unit_test(test_hello_refused),
