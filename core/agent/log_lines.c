@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <baton/kconfig.h>
 
@@ -37,24 +36,6 @@ void log_lines_release(struct log_lines *lines)
 	json_decref(lines->array);
 	lines->array = NULL;
 	buf_release(&lines->line);
-}
-
-/* Milliseconds of an RFC 3339 time in UTC; -1 for anything else. */
-static int64_t parse_time(const char *text)
-{
-	struct tm parts = { .tm_isdst = 0 };
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-	int64_t ms;
-	int64_t scale = 100;
-
-	if (!rest)
-		return -1;
-	ms = (int64_t)timegm(&parts) * 1000;
-	if (*rest == '.')
-		rest++;
-	for (; *rest >= '0' && *rest <= '9'; rest++, scale /= 10)
-		ms += (*rest - '0') * scale;
-	return *rest == 'Z' && rest[1] == '\0' ? ms : -1;
 }
 
 static bool take_word(const char **cursor, const char *end, const char *word)
@@ -162,10 +143,11 @@ static void append(struct log_lines *lines, const struct parsed *parsed, size_t 
 void log_lines_add(struct log_lines *lines, const char *line, size_t length)
 {
 	struct parsed parsed;
+	int64_t wall_ms;
 
 	if (!parse(line, length, &parsed))
 		return;
-	if (lines->since_ms > 0 && parse_time(parsed.time) < lines->since_ms)
+	if (lines->since_ms > 0 && (clock_parse(parsed.time, &wall_ms) < 0 || wall_ms < lines->since_ms))
 		return;
 	do {
 		size_t taken = cut(parsed.text, parsed.length);

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
 
-#define WALL_MS_MAX 253402300799999 /* 9999-12-31T23:59:59.999Z */
+#define WALL_MS_MAX    253402300799999 /* 9999-12-31T23:59:59.999Z */
+#define SECONDS_LENGTH 19              /* 2026-01-31T10:00:00 */
 
 static int64_t read_ns(clockid_t clock)
 {
@@ -50,6 +52,30 @@ void clock_format(int64_t wall_ms, char text[static CLOCK_TEXT_SIZE])
 	        (unsigned)(parts.tm_year + 1900) % 10000U, (unsigned)(parts.tm_mon + 1) % 100U,
 	        (unsigned)parts.tm_mday % 100U, (unsigned)parts.tm_hour % 100U, (unsigned)parts.tm_min % 100U,
 	        (unsigned)parts.tm_sec % 100U, (unsigned)(wall_ms % 1000));
+}
+
+int clock_parse(const char *text, int64_t *ret_wall_ms)
+{
+	struct tm parts = { .tm_isdst = 0 };
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
+	char again[CLOCK_TEXT_SIZE];
+	int64_t scale = 100;
+	int64_t ms;
+
+	if (!rest)
+		return -EINVAL;
+	ms = (int64_t)timegm(&parts) * 1000;
+	if (rest[0] == '.' && rest[1] != 'Z')
+		rest++;
+	for (; *rest >= '0' && *rest <= '9'; rest++, scale /= 10)
+		ms += (*rest - '0') * scale;
+	/* strptime(3) lets spaces and missing zeros pass, and timegm(3) makes March of the 30th of February.
+	 */
+	clock_format(ms, again);
+	if (strcmp(rest, "Z") != 0 || strncmp(text, again, SECONDS_LENGTH) != 0)
+		return -EINVAL;
+	*ret_wall_ms = ms;
+	return 0;
 }
 
 int clock_boot_id(char id[static BOOT_ID_SIZE])

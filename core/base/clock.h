@@ -19,6 +19,13 @@ int64_t clock_wall_ms(void);
  * clamped. */
 void clock_format(int64_t wall_ms, char text[static CLOCK_TEXT_SIZE]);
 
+/*
+ * The time of day that such a text names; a fraction of any length may be there or not, and what is below a
+ * millisecond is left out. Years 1970 to 9999, UTC only. 0 or -EINVAL. Here and nowhere else, because only
+ * this file has a 64-bit time_t on 32-bit machines.
+ */
+int clock_parse(const char *text, int64_t *ret_wall_ms);
+
 /* /proc/sys/kernel/random/boot_id. 0 or negative errno. */
 int clock_boot_id(char id[static BOOT_ID_SIZE]);
 

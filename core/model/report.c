@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <baton/kconfig.h>
 
@@ -15,7 +14,6 @@
 #include "core/model/document-priv.h"
 
 #define EXIT_CODE_MAX 255
-#define MS_PER_SECOND 1000
 
 /* While an assignment is replaced by a wholly different one, the instances of both exist. */
 #define REPORT_INSTANCES_MAX (2 * CONFIG_MAX_ASSIGNED_INSTANCES)
@@ -98,24 +96,20 @@ json_t *report_encode(const struct report *report)
 	        (json_int_t)report->term, "revision", (json_int_t)report->revision, "instances", array);
 }
 
-/* Only what clock_format() writes: strptime(3) alone would let spaces and missing zeros pass. */
+/* Only what clock_format() writes. */
 static int decode_since(const json_t *object, int64_t *ret_ms, struct baton_error *err)
 {
 	char text[CLOCK_TEXT_SIZE];
 	char again[CLOCK_TEXT_SIZE];
-	struct tm parts = { .tm_isdst = 0 };
-	const char *rest;
-	int64_t ms = -1;
+	int64_t ms;
 	int r = document_text(object, "since", text, sizeof(text), err);
 
 	if (r < 0)
 		return r;
-	rest = strptime(text, "%Y-%m-%dT%H:%M:%S.", &parts);
-	if (rest)
-		ms = (int64_t)timegm(&parts) * MS_PER_SECOND + strtol(rest, NULL, 10) % MS_PER_SECOND;
-	if (ms >= 0)
+	r = clock_parse(text, &ms);
+	if (r == 0)
 		clock_format(ms, again);
-	if (ms < 0 || strcmp(text, again) != 0)
+	if (r < 0 || strcmp(text, again) != 0)
 		return error_set(
 		        err, EINVAL, "member \"since\" must be a time like 2026-01-31T10:00:00.000Z");
 	*ret_ms = ms;
