@@ -103,14 +103,21 @@ static void on_log(struct mosquitto *client, void *arg, int level, const char *t
 static void acknowledge(struct session *session, int mid)
 {
 	struct flush *flush = session->flushes;
+	struct outgoing *item;
 	bool found = false;
 
-	if (session->outstanding > 0)
-		session->outstanding--;
+	/* Nearly always the first one. */
+	STAILQ_FOREACH(item, &session->outgoing, next)
+	{
+		if (item->mid == mid)
+			break;
+	}
+	if (item)
+		outgoing_drop(session, item);
 	if (mid == session->last_mid)
 		session->last_mid = 0;
-	for (struct flush *item = flush; item; item = item->next)
-		found = found || item->mid == mid;
+	for (struct flush *other = flush; other; other = other->next)
+		found = found || other->mid == mid;
 	/* A receiver acknowledges in the order of arrival (MQTT 5 section 4.6), so older ones are done too.
 	 */
 	for (; found && flush; flush = flush->next) {

@@ -8,7 +8,10 @@
 
 #include "broker/session/session-priv.h"
 
-#define PAYLOAD_MAX 268435455 /* MQTT 5 section 1.5.5: the largest length of a packet */
+#define PAYLOAD_MAX     268435455 /* MQTT 5 section 1.5.5: the largest length of a packet */
+#define OVERHEAD        256 /* of a publication: what libmosquitto and we keep beside topic and payload */
+#define CONGESTED_BYTES 65536
+#define QUEUE_BYTES_MAX ((size_t)CONFIG_SESSION_QUEUE_MAX_KIB * 1024)
 
 static struct subscription *find(struct session *session, const char *filter)
 {
@@ -85,38 +88,87 @@ bool session_is_connected(const struct session *session)
 	return session->state == SESSION_ONLINE && !session->lost && !session->dying;
 }
 
+/* ---- what is on its way ---- */
+
+void outgoing_drop(struct session *session, struct outgoing *item)
+{
+	STAILQ_REMOVE(&session->outgoing, item, outgoing, next);
+	session->n_outgoing--;
+	session->outgoing_bytes -= item->bytes;
+	free(item);
+}
+
+void outgoing_drop_all(struct session *session)
+{
+	while (!STAILQ_EMPTY(&session->outgoing))
+		outgoing_drop(session, STAILQ_FIRST(&session->outgoing));
+}
+
+/* At the end of the list; NULL when out of memory. */
+static struct outgoing *outgoing_add(struct session *session, size_t bytes)
+{
+	struct outgoing *item = calloc(1, sizeof(*item));
+
+	if (!item)
+		return NULL;
+	item->bytes = bytes;
+	STAILQ_INSERT_TAIL(&session->outgoing, item, next);
+	session->n_outgoing++;
+	session->outgoing_bytes += bytes;
+	return item;
+}
+
+/* A single one may be larger than the limit of all. */
+static bool outgoing_has_room(const struct session *session, size_t bytes)
+{
+	if (session->n_outgoing == 0)
+		return true;
+	return session->n_outgoing < CONFIG_SESSION_QUEUE_MAX && session->outgoing_bytes < QUEUE_BYTES_MAX &&
+	       bytes <= QUEUE_BYTES_MAX - session->outgoing_bytes;
+}
+
+bool session_is_congested(const struct session *session)
+{
+	return session->outgoing_bytes >= CONGESTED_BYTES;
+}
+
 int session_publish(struct session *session, const struct session_publish *publish)
 {
 	mosquitto_property *properties = NULL;
-	int mid = 0;
+	struct outgoing *item;
+	size_t bytes;
 	int rc;
 
 	/* libmosquitto would queue without limit and send the old state when it is back. */
 	if (!session_is_connected(session))
 		return -ENOTCONN;
-	if (session->outstanding >= CONFIG_SESSION_QUEUE_MAX) {
+	if (publish->length > PAYLOAD_MAX || publish->correlation_length > UINT16_MAX)
+		return -EMSGSIZE;
+	bytes = strlen(publish->topic) + publish->length + publish->correlation_length + OVERHEAD;
+	if (!outgoing_has_room(session, bytes)) {
 		fail_later(session, "the broker does not acknowledge publications");
 		return -ENOTCONN;
 	}
-	if (publish->length > PAYLOAD_MAX || publish->correlation_length > UINT16_MAX)
-		return -EMSGSIZE;
-	/* Before the call, because a QoS 0 publication is reported as sent from inside of it. */
-	session->outstanding++;
+	item = outgoing_add(session, bytes);
+	if (!item)
+		return -ENOMEM;
 	rc = client_properties(publish, &properties);
+	/* On the list, and its number written there, before a QoS 0 publication is reported as sent from
+	 * inside of the call; then it is gone already. */
 	if (rc == MOSQ_ERR_SUCCESS)
-		rc = mosquitto_publish_v5(session->client, &mid, publish->topic, (int)publish->length,
+		rc = mosquitto_publish_v5(session->client, &item->mid, publish->topic, (int)publish->length,
 		        publish->payload, publish->qos, publish->retain, properties);
 	mosquitto_property_free_all(&properties);
 	session_arm_write(session);
 	switch (rc) {
 	case MOSQ_ERR_SUCCESS:
 		if (publish->qos > 0)
-			session->last_mid = mid;
+			session->last_mid = item->mid;
 		return 0;
 	case MOSQ_ERR_OVERSIZE_PACKET:
-	case MOSQ_ERR_PAYLOAD_SIZE: session->outstanding--; return -EMSGSIZE;
+	case MOSQ_ERR_PAYLOAD_SIZE: outgoing_drop(session, item); return -EMSGSIZE;
 	case MOSQ_ERR_INVAL:
-	case MOSQ_ERR_MALFORMED_UTF8: session->outstanding--; return -EINVAL;
+	case MOSQ_ERR_MALFORMED_UTF8: outgoing_drop(session, item); return -EINVAL;
 	default:
 		/* Out of memory included: libmosquitto may have queued it already, and must not send it
 		 * later. */

@@ -5,6 +5,7 @@
 
 #include <mosquitto.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "broker/session/resolve.h"
 #include "broker/session/session.h"
@@ -24,6 +25,13 @@ enum session_state {
 struct subscription {
 	char *filter;
 	int mid; /* of its last SUBSCRIBE, 0: none */
+};
+
+/* A publication on its way: QoS 0 until it is written, QoS 1 until it is acknowledged. */
+struct outgoing {
+	STAILQ_ENTRY(outgoing) next;
+	int mid;
+	size_t bytes;
 };
 
 struct flush {
@@ -66,7 +74,9 @@ struct session {
 	size_t will_length;
 
 	int last_mid; /* of the newest unacknowledged QoS 1 publication, 0: all acknowledged */
-	size_t outstanding;
+	STAILQ_HEAD(, outgoing) outgoing; /* oldest first */
+	size_t n_outgoing;
+	size_t outgoing_bytes;
 	struct flush *flushes; /* oldest first */
 
 	/* What the callbacks of libmosquitto found out; session.c acts on it after the call has returned. */
@@ -93,6 +103,10 @@ void session_arm_write(struct session *session);
 
 /* Sends the SUBSCRIBE of one filter. 0 or -ENOTCONN. */
 int client_subscribe(struct session *session, struct subscription *subscription);
+
+/* Takes one off the list: it was written, acknowledged, or refused by libmosquitto. */
+void outgoing_drop(struct session *session, struct outgoing *item);
+void outgoing_drop_all(struct session *session);
 
 /* The MQTT 5 properties of a publication, for mosquitto_property_free_all. A MOSQ_ERR_* code. */
 int client_properties(const struct session_publish *publish, mosquitto_property **properties);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -98,7 +97,7 @@ static void close_client(struct session *session)
 	if (session->client)
 		mosquitto_destroy(session->client);
 	session->client = NULL;
-	session->outstanding = 0;
+	outgoing_drop_all(session);
 	session->last_mid = 0;
 	session->nonce_mid = 0;
 	session->barrier.mid = 0;
@@ -113,14 +112,12 @@ static void close_client(struct session *session)
 static unsigned backoff_ms(struct session *session)
 {
 	uint64_t limit = session->config->backoff_min_ms;
-	uint32_t random = 0;
+	uint32_t random = arc4random();
 
 	for (unsigned i = 0; i < session->failures && limit < session->config->backoff_max_ms; i++)
 		limit *= 2;
 	if (limit > session->config->backoff_max_ms)
 		limit = session->config->backoff_max_ms;
-	(void)!getrandom(
-	        &random, sizeof(random), GRND_NONBLOCK); /* early in boot: no jitter, but a wait of 0 */
 	return (unsigned)(random % (limit + 1));
 }
 
@@ -310,14 +307,12 @@ static void start_attempt(struct session *session)
 
 static void publish_nonce(struct session *session)
 {
-	unsigned char random[(SESSION_NONCE_SIZE - 1) / 2] = { 0 };
+	unsigned char random[(SESSION_NONCE_SIZE - 1) / 2];
 	struct session_publish publish = {
 		.topic = session->barrier.filter, .payload = session->nonce, .qos = 1
 	};
 
-	/* Without randomness early in boot the nonce is the same again: it is told from an old one all the
-	 * same, because old ones were not retained. */
-	(void)!getrandom(random, sizeof(random), GRND_NONBLOCK);
+	arc4random_buf(random, sizeof(random));
 	for (size_t i = 0; i < sizeof(random); i++)
 		(void)snprintf(session->nonce + 2 * i, 3, "%02x", random[i]);
 	publish.length = strlen(session->nonce);
@@ -508,6 +503,7 @@ int session_new(struct event_base *base, const struct session_config *config,
 	session->config = config;
 	session->handler = handler;
 	session->arg = arg;
+	STAILQ_INIT(&session->outgoing);
 	session->timer = evtimer_new(base, on_timer, session);
 	session->kick = event_new(base, -1, 0, on_kick, session);
 	if (!session->timer || !session->kick) {

@@ -100,8 +100,15 @@ struct session_publish {
 	uint32_t expiry_s; /* 0: none (MQTT 5 message expiry) */
 };
 
-/* 0; -ENOTCONN while offline (nothing is queued: publish state again in `connected`); -EMSGSIZE; -ENOMEM. */
+/*
+ * 0; -ENOTCONN while offline (nothing is queued: publish state again in `connected`); -EMSGSIZE; -ENOMEM.
+ * What the broker has not taken waits in memory, QoS 0 too; beyond CONFIG_SESSION_QUEUE_MAX publications or
+ * CONFIG_SESSION_QUEUE_MAX_KIB the connection is given up, and this fails with -ENOTCONN.
+ */
 int session_publish(struct session *session, const struct session_publish *publish);
+
+/* Much waits already: who can drop what it would publish, or put it off, should. False while offline. */
+bool session_is_congested(const struct session *session);
 
 /* Calls `done` once, when every QoS 1 publication made so far was acknowledged. -ENOTCONN while offline. */
 int session_flush(struct session *session, void (*done)(void *arg), void *arg);

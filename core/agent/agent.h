@@ -23,6 +23,8 @@ struct agent_handler {
 	/* Semantics and errors of session_publish; -ENOTCONN is expected while offline, and retained state is
 	 * published again after the next `connected`. */
 	int (*publish)(void *arg, const struct session_publish *publish);
+	/* session_is_congested: followed logs wait then, and are dropped when they wait too long. */
+	bool (*congested)(void *arg);
 	/* session_subscribe, session_unsubscribe: revisions, one exact topic each, only while one is missing.
 	 */
 	int (*subscribe)(void *arg, const char *filter);

@@ -15,9 +15,10 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 
-#define BLOCK_BYTES      16384
-#define RATE             CONFIG_LOG_FOLLOW_BYTES_PER_SECOND
-#define OVERLOAD_WAIT_MS 250 /* while dropping: few large messages instead of many with a marker each */
+#define BLOCK_BYTES 16384
+#define RATE        CONFIG_LOG_FOLLOW_BYTES_PER_SECOND
+/* While the broker is slow, or while dropping: few large messages instead of many with a marker each. */
+#define OVERLOAD_WAIT_MS 250
 
 struct follow {
 	LIST_ENTRY(follow) next;
@@ -67,7 +68,7 @@ static void send_lines(void *arg, json_t *lines, bool end)
 	cleanup_json json_t *document = json_pack(
 	        "{s:b, s:s, s:O, s:b}", "ok", 1, "instance", follow->id, "lines", lines, "end", end);
 
-	/* QoS 0: nothing of it may pile up behind a slow broker. */
+	/* QoS 0, because it is lost with the connection anyway. libmosquitto queues that too: see on_pump. */
 	agent_publish(follow->agent, TOPIC_NODE_LOGS, follow->id, document, false, 0);
 }
 
@@ -166,10 +167,16 @@ static bool read_file(struct follow *follow)
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
 	struct follow *follow = arg;
+	const struct agent_config *config = follow->agent->config;
 	bool dropped = false;
 
 	(void)fd;
 	(void)what;
+	/* The log is where it can wait; of what is too much by then, skip_backlog tells. */
+	if (config->handler->congested(config->arg)) {
+		agent_timer_set(follow->pump, OVERLOAD_WAIT_MS);
+		return;
+	}
 	refill(follow);
 	if (follow->file_fd >= 0)
 		dropped = read_file(follow);

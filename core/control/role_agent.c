@@ -17,6 +17,13 @@ struct role_state {
 	int state_dir_fd;
 };
 
+static bool do_congested(void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	return session_is_congested(daemon->session);
+}
+
 static int do_subscribe(void *arg, const char *filter)
 {
 	struct daemon *daemon = arg;
@@ -53,6 +60,7 @@ static void on_refused(void *arg, const char *reason)
 
 static const struct agent_handler handler = {
 	.publish = connection_publish,
+	.congested = do_congested,
 	.subscribe = do_subscribe,
 	.unsubscribe = do_unsubscribe,
 	.set_will = do_set_will,

@@ -176,10 +176,11 @@ def test_too_large_comes_without_data(broker, tool):
     assert large["too_large"] is True and large["length"] == 101
 
 
-def test_publish_inside_message_with_properties(broker, tool):
+@pytest.mark.parametrize("qos", [0, 1])
+def test_publish_inside_message_with_properties(broker, tool, qos):
     """A QoS 0 or 1 publication from inside of a callback of libmosquitto: sent, in order, with its properties."""
     listener = tool("--sub", "echo/#", "--id", "listener")
-    one = tool("--sub", "t/#", "--echo", "echo/t", "--id", "one")
+    one = tool("--sub", "t/#", "--echo", "echo/t", "--echo-qos", qos, "--id", "one")
     listener.wait("connected")
     one.wait("connected")
     client = Client(str(broker.socket), "t")

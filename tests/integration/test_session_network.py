@@ -8,6 +8,7 @@ import time
 
 import pytest
 from harness.broker import Broker, Certificates, Proxy, free_port, tls_context
+from harness.fake_broker import FakeBroker
 from harness.session import Tool
 
 IDLE_CPU_S = 0.15  # of three seconds; a loop that spins uses all of them
@@ -55,6 +56,102 @@ def silent_listener(started):
     return listener.getsockname()[1]
 
 
+def full_listener(started):
+    """Its backlog is full, so that the kernel drops the SYN of whoever else connects."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    started.append(listener)
+    for _ in range(4):
+        filler = socket.socket()
+        started.append(filler)
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+    time.sleep(0.1)
+    return listener.getsockname()[1]
+
+
+def slowest_answer(tool, seconds):
+    """The longest time that the tool took to answer, asked again and again."""
+    slowest = 0.0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.monotonic()
+        tool.stat()
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.05)
+    return slowest
+
+
+def private_kb(tool):
+    tool.stat()
+    with open("/proc/%d/smaps_rollup" % tool.process.pid, encoding="ascii") as rollup:
+        return sum(int(line.split()[1]) for line in rollup if line.startswith("Private"))
+
+
+# ---- what is sent ----
+
+def test_connect_packet(start, started):
+    """MQTT 5, no session that outlives the connection, all the room that the protocol has for retained messages, the
+    will: of the first connection and of all others."""
+    broker = FakeBroker()
+    started.append(broker)
+    one = start("--host", "127.0.0.1", "--port", broker.port, "--id", "node-x", "--keepalive", 7,
+                "--user", "someone", "--password", "secret", "--will", "fleet/presence")
+    for round_ in range(1, 4):
+        one.wait("connected", round_)
+        broker.cut()
+        one.wait("disconnected", round_)
+    assert len(broker.connects) >= 3
+    for connect in broker.connects:
+        properties = connect.pop("properties")
+        assert properties.get("session_expiry", 0) == 0
+        assert properties.get("receive_maximum", 65535) == 65535
+        assert properties["maximum_packet_size"] == 134217728  # SESSION_PACKET_MAX
+        assert set(properties) <= {"session_expiry", "receive_maximum", "maximum_packet_size"}
+        assert connect == {"level": 5, "clean_start": True, "keepalive": 7, "client_id": "node-x",
+                           "username": "someone", "password": "secret",
+                           "will": {"qos": 1, "retain": True, "properties": {}, "topic": "fleet/presence",
+                                    "payload": "gone"}}
+
+
+@pytest.mark.parametrize("qos, deaf", [(1, False), (1, True), (0, True)])
+def test_memory_of_publications_that_the_broker_does_not_take(start, started, qos, deaf):
+    """Whether it answers pings and reads on, or reads nothing; libmosquitto would queue all, QoS 0 too."""
+    broker = FakeBroker(acknowledge=False)
+    started.append(broker)
+    one = start("--host", "127.0.0.1", "--port", broker.port, "--backoff-min", 20000, "--backoff-max", 20000)
+    one.wait("connected")
+    if deaf:
+        broker.deaf.set()
+    assert not one.stat()["congested"]
+    one.tell("fill 10 t/x 1000000 %d" % qos)
+    one.wait("filled")
+    time.sleep(0.5)
+    assert one.stat()["congested"]
+    for round_ in range(2, 12):
+        one.tell("fill 20 t/x 1000000 %d" % qos)
+        one.wait("filled", round_)
+    assert "acknowledge" in one.wait("disconnected")["reason"]  # SESSION_QUEUE_MAX_KIB are 32 MiB
+    with open("/proc/%d/status" % one.process.pid, encoding="ascii") as status:
+        peak_kb = int(next(line for line in status if line.startswith("VmHWM")).split()[1])
+    assert peak_kb < 100000, "of 210 MB; what libmosquitto has not written yet is there twice"
+    assert one.of("filled")[0]["result"] == 0 and one.of("filled")[-1]["result"] == -107
+
+
+def test_what_is_acknowledged_makes_room(start, started):
+    broker = FakeBroker()
+    started.append(broker)
+    one = start("--host", "127.0.0.1", "--port", broker.port)
+    one.wait("connected")
+    for round_ in range(1, 21):
+        one.tell("fill 4 t/x 1000000 %d" % (round_ % 2))
+        one.tell("fill 1 t/x 10 1")
+        one.tell("flush")
+        one.wait("flushed", round_)
+    assert {item["result"] for item in one.of("filled")} == {0}
+    assert not one.stat()["congested"]
+    assert not one.of("disconnected")
+
+
 # ---- reachability ----
 
 def test_refused_connections_back_off_with_jitter(start):
@@ -73,6 +170,13 @@ def test_no_connack_is_noticed_after_five_seconds(start, started):
     began = time.monotonic()
     assert "no answer" in one.wait("disconnected", timeout=20)["reason"]
     assert 4.5 < time.monotonic() - began < 9
+
+
+def test_a_connect_that_hangs_does_not_block_the_loop(start, started):
+    one = start("--host", "127.0.0.1", "--port", full_listener(started))
+    assert slowest_answer(one, 3) < 0.2
+    assert not one.of("disconnected"), "somebody answered: this test shows nothing"
+    assert "no answer" in one.wait("disconnected", timeout=20)["reason"]
 
 
 def test_half_open_connection_is_noticed_by_keepalive(janitor, start, started):
@@ -136,12 +240,7 @@ def test_a_dead_name_server_does_not_block_the_loop(start, tmp_path):
                 wrapper=["unshare", "--mount", "--net", sys.executable, str(script), str(tmp_path)])
     one.stat()
     time.sleep(1)
-    slowest = 0.0
-    for _ in range(20):
-        began = time.monotonic()
-        one.stat()
-        slowest = max(slowest, time.monotonic() - began)
-        time.sleep(0.05)
+    slowest = slowest_answer(one, 1)
     assert not one.of("disconnected"), "the resolver answered: this test shows nothing"
     assert slowest < 0.2, "the loop was blocked for %.1f s" % slowest
     began = time.monotonic()
@@ -304,15 +403,10 @@ def test_descriptors_do_not_leak_over_reconnects(start, started, janitor):
 def test_memory_does_not_grow_while_offline(start):
     one = start("--host", "127.0.0.1", "--port", free_port(), "--backoff-min", 10, "--backoff-max", 10, "--sub", "t/#")
 
-    def private_kb():
-        one.stat()
-        with open("/proc/%d/smaps_rollup" % one.process.pid, encoding="ascii") as rollup:
-            return sum(int(line.split()[1]) for line in rollup if line.startswith("Private"))
-
     one.wait("disconnected", 100)
-    before = private_kb()
+    before = private_kb(one)
     for _ in range(20):
         one.tell("fill 5000 t/x")
     one.wait("filled", 20)
     one.wait("disconnected", 500, timeout=60)
-    assert private_kb() - before < 4096, "100,000 queued publications take 20 MB and more"
+    assert private_kb(one) - before < 4096, "100,000 queued publications take 20 MB and more"

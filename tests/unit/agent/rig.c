@@ -50,6 +50,13 @@ static int on_publish(void *arg, const struct session_publish *publish)
 	return 0;
 }
 
+static bool on_congested(void *arg)
+{
+	const struct rig *rig = arg;
+
+	return rig->congested;
+}
+
 static int on_subscribe(void *arg, const char *filter)
 {
 	struct rig *rig = arg;
@@ -119,6 +126,8 @@ static void on_refused(void *arg, const char *reason)
 
 static const struct agent_handler handler = {
 	.publish = on_publish,
+	.congested = on_congested,
+
 	.subscribe = on_subscribe,
 	.unsubscribe = on_unsubscribe,
 	.set_will = on_set_will,
@@ -329,6 +338,16 @@ static void deliver(struct rig *rig, struct session_message *message)
 	agent_message(rig->agent, &topic, message);
 }
 
+/* Exactly as long, and not terminated: what reads behind it is found by the sanitizer. */
+static char *exact_copy(const void *payload, size_t length)
+{
+	char *copy = malloc(length > 0 ? length : 1);
+
+	assert_non_null(copy);
+	memcpy(copy, payload, length);
+	return copy;
+}
+
 void rig_deliver_bytes(struct rig *rig, const char *topic, const void *payload, size_t length, bool too_large)
 {
 	char full[TOPIC_MAX];
@@ -336,13 +355,8 @@ void rig_deliver_bytes(struct rig *rig, const char *topic, const void *payload, 
 	char *copy = NULL;
 
 	(void)snprintf(full, sizeof(full), "%s/%s", RIG_PREFIX, topic);
-	if (!too_large) {
-		/* Exactly as long, and not terminated: what reads behind it is found by the sanitizer. */
-		copy = malloc(length > 0 ? length : 1);
-		assert_non_null(copy);
-		memcpy(copy, payload, length);
-		message.payload = copy;
-	}
+	if (!too_large)
+		message.payload = copy = exact_copy(payload, length);
 	deliver(rig, &message);
 	free(copy);
 }
@@ -358,20 +372,30 @@ void rig_deliver(struct rig *rig, const char *topic, const char *payload, bool r
 	deliver(rig, &message);
 }
 
-void rig_command(struct rig *rig, const char *verb, const char *payload)
+void rig_command_bytes(struct rig *rig, const char *verb, const char *response_topic, const void *payload,
+        size_t length, bool too_large)
 {
 	char full[TOPIC_MAX];
 	struct session_message message = {
 		.topic = full,
-		.payload = payload,
-		.length = strlen(payload),
-		.response_topic = "reply/1",
+		.length = length,
+		.too_large = too_large,
+		.response_topic = response_topic,
 		.correlation = "c-1",
 		.correlation_length = 3,
 	};
+	char *copy = NULL;
 
 	(void)snprintf(full, sizeof(full), "%s/nodes/%s/command/%s", RIG_PREFIX, RIG_NODE, verb);
+	if (!too_large)
+		message.payload = copy = exact_copy(payload, length);
 	deliver(rig, &message);
+	free(copy);
+}
+
+void rig_command(struct rig *rig, const char *verb, const char *payload)
+{
+	rig_command_bytes(rig, verb, "reply/1", payload, strlen(payload), false);
 }
 
 bool rig_is_subscribed(const struct rig *rig, const char *topic)

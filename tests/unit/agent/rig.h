@@ -41,6 +41,7 @@ struct rig {
 	char **subscribed;
 	char *will;
 	bool online;
+	bool congested;
 	int send_result;
 	bool refused;
 };
@@ -87,7 +88,10 @@ void rig_images_changed(struct rig *rig);
 void rig_deliver(struct rig *rig, const char *topic, const char *payload, bool retained);
 void rig_deliver_bytes(
         struct rig *rig, const char *topic, const void *payload, size_t length, bool too_large);
-/* A command with response topic "reply/1". */
+/* A command; response_topic may be NULL. */
+void rig_command_bytes(struct rig *rig, const char *verb, const char *response_topic, const void *payload,
+        size_t length, bool too_large);
+/* With response topic "reply/1". */
 void rig_command(struct rig *rig, const char *verb, const char *payload);
 bool rig_is_subscribed(const struct rig *rig, const char *topic);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A session that Python tests drive: commands on standard input, one JSON object per event on standard
- * output. Commands: sub FILTER | unsub FILTER | pub QOS RETAIN TOPIC PAYLOAD | fill COUNT TOPIC | flush |
- * stat | free
+ * output. Commands: sub FILTER | unsub FILTER | pub QOS RETAIN TOPIC PAYLOAD | fill COUNT TOPIC [BYTES [QOS]]
+ * | flush | stat | free
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -27,7 +27,8 @@ struct tool {
 	struct session_config config;
 	struct buf input;
 	const char *barrier;
-	const char *echo;    /* topic: each message is published there again, from inside of `message` */
+	const char *echo; /* topic: each message is published there again, from inside of `message` */
+	int echo_qos;
 	const char *free_in; /* name of the handler that calls session_free */
 	const char *birth;   /* topic: published in `connected` */
 	bool quiet;          /* count messages instead of printing them */
@@ -88,7 +89,7 @@ static void on_message(void *arg, const struct session_message *message)
 		.topic = tool->echo,
 		.payload = message->payload,
 		.length = message->too_large ? 0 : message->length,
-		.qos = 1,
+		.qos = tool->echo_qos,
 		.response_topic = "answers/here",
 		.correlation = "id-1",
 		.correlation_length = 4,
@@ -140,8 +141,16 @@ static void publish(struct tool *tool, char *rest)
 
 static void fill(struct tool *tool, char *rest)
 {
+	static const char payload[1U << 20];
 	long count = strtol(strsep(&rest, " "), NULL, 10);
-	struct session_publish publish = { .topic = rest, .payload = "0123456789", .length = 10, .qos = 1 };
+	const char *topic = strsep(&rest, " ");
+	const char *bytes = strsep(&rest, " ");
+	struct session_publish publish = {
+		.topic = topic,
+		.payload = payload,
+		.length = bytes ? strtoul(bytes, NULL, 10) : 10,
+		.qos = rest ? rest[0] - '0' : 1,
+	};
 	int r = 0;
 
 	for (long i = 0; i < count; i++)
@@ -154,11 +163,12 @@ static void print_stat(struct tool *tool)
 	struct rusage usage;
 
 	(void)getrusage(RUSAGE_SELF, &usage);
-	print(json_pack("{s:s, s:f, s:I, s:b}", "event", "stat", "cpu",
+	print(json_pack("{s:s, s:f, s:I, s:b, s:b}", "event", "stat", "cpu",
 	        (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
 	        "messages", (json_int_t)tool->messages, "connected",
-	        tool->session && session_is_connected(tool->session)));
+	        tool->session && session_is_connected(tool->session), "congested",
+	        tool->session && session_is_congested(tool->session)));
 }
 
 static void run_command(struct tool *tool, char *line)
@@ -220,6 +230,7 @@ enum tool_option {
 	OPT_WILL,
 	OPT_BARRIER,
 	OPT_ECHO,
+	OPT_ECHO_QOS,
 	OPT_FREE_IN,
 	OPT_BIRTH,
 	OPT_QUIET,
@@ -244,6 +255,7 @@ static const struct option options[] = {
 	[OPT_WILL] = { "will", required_argument, NULL, OPT_WILL },
 	[OPT_BARRIER] = { "barrier", required_argument, NULL, OPT_BARRIER },
 	[OPT_ECHO] = { "echo", required_argument, NULL, OPT_ECHO },
+	[OPT_ECHO_QOS] = { "echo-qos", required_argument, NULL, OPT_ECHO_QOS },
 	[OPT_FREE_IN] = { "free-in", required_argument, NULL, OPT_FREE_IN },
 	[OPT_BIRTH] = { "birth", required_argument, NULL, OPT_BIRTH },
 	[OPT_QUIET] = { "quiet", no_argument, NULL, OPT_QUIET },
@@ -282,6 +294,8 @@ static void set_option(struct tool *tool, int option, const char *value)
 		tool->config.backoff_max_ms = number;
 	else if (option == OPT_MAX)
 		tool->config.payload_max = number;
+	else if (option == OPT_ECHO_QOS)
+		tool->echo_qos = (int)number;
 	else if (option == OPT_QUIET)
 		tool->quiet = true;
 }
@@ -313,6 +327,7 @@ int main(int argc, char **argv)
 		        .backoff_min_ms = 50,
 		        .backoff_max_ms = 400,
 		        .payload_max = 65536 },
+		.echo_qos = 1,
 	};
 	struct event *input;
 	int option;
