@@ -229,9 +229,15 @@ void agent_command(struct agent *agent, const char *verb, const struct session_m
 	struct verdict verdict;
 	size_t i = 0;
 
-	/* Left behind by an operator with -r: it would be carried out at every connection. */
-	if (message->retained)
+	/* Left behind by an operator with -r: it would be carried out at every connection. Who asked may be
+	 * gone for long, so no answer, but an event. */
+	if (message->retained) {
+		if (message->length > 0)
+			agent_reject(agent, message->topic, "$",
+			        "a retained command is not carried out: remove it, and publish without -r",
+			        "");
 		return;
+	}
 	verdict_init(&verdict);
 	while (i < array_size(verbs) && strcmp(verbs[i].verb, verb) != 0)
 		i++;
