@@ -14,7 +14,7 @@
 #include "core/agent/revision.h"
 #include "core/agent/storage.h"
 #include "core/agent/supervisor.h"
-#include "core/agent/text.h"
+#include "core/base/utf8.h"
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
 #include "core/base/log.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/agent/agent-priv.h"
-#include "core/agent/text.h"
+#include "core/base/utf8.h"
 #include "core/base/log.h"
 
 /* Row: from, column: to. */
@@ -60,7 +60,7 @@ void instance_set(struct instance *instance, enum instance_state state, const ch
 	if (state == seen->state) {
 		/* Another reason for the same state is worth a report, but it is no step of its life. */
 		if (strcmp(seen->reason, reason) != 0) {
-			text_set(seen->reason, sizeof(seen->reason), reason);
+			utf8_copy(seen->reason, sizeof(seen->reason), reason);
 			report_changed(instance->agent);
 		}
 		return;
@@ -70,7 +70,7 @@ void instance_set(struct instance *instance, enum instance_state state, const ch
 		        instance_state_name(seen->state), instance_state_name(state));
 		return;
 	}
-	text_set(seen->reason, sizeof(seen->reason), reason);
+	utf8_copy(seen->reason, sizeof(seen->reason), reason);
 	log_info("%s: %s -> %s: %s", seen->ref.id, instance_state_name(seen->state),
 	        instance_state_name(state), seen->reason);
 	seen->state = state;

@@ -17,7 +17,7 @@
 #include "core/agent/restart.h"
 #include "core/agent/revision.h"
 #include "core/agent/supervisor.h"
-#include "core/agent/text.h"
+#include "core/base/utf8.h"
 #include "core/base/log.h"
 #include "core/ipc/identity.h"
 
@@ -240,7 +240,7 @@ static void note_end(struct instance *instance, const struct ipc_message *messag
 {
 	struct report_instance *seen = &instance->seen;
 
-	text_set(instance->end_reason, sizeof(instance->end_reason),
+	utf8_copy(instance->end_reason, sizeof(instance->end_reason),
 	        message->message ? message->message : "ended");
 	instance->alive = false;
 	instance->ran_ms = instance->running_since ? clock_boot_ms() - instance->running_since : 0;
@@ -323,8 +323,8 @@ void instance_told(struct instance *instance, const struct ipc_message *message)
 	instance->known = true;
 	seen->pid = message->pid;
 	seen->limit_unenforced = message->limit_unenforced;
-	text_set(seen->image_digest, sizeof(seen->image_digest), message->image_digest);
-	text_set(seen->runtime, sizeof(seen->runtime), message->runtime);
+	utf8_copy(seen->image_digest, sizeof(seen->image_digest), message->image_digest);
+	utf8_copy(seen->runtime, sizeof(seen->runtime), message->runtime);
 	told[message->state](instance, message); /* the decoder checks the range */
 }
 

@@ -7,7 +7,7 @@
 
 #include <baton/kconfig.h>
 
-#include "core/agent/text.h"
+#include "core/base/utf8.h"
 #include "core/base/clock.h"
 
 #define TIME_MIN   20  /* 2026-01-31T10:00:00Z */
@@ -83,7 +83,7 @@ static size_t clean(const char *in, size_t length, char *out)
 	size_t used = 0;
 
 	while (length > 0) {
-		size_t step = *in == '\0' ? 0 : text_sequence(in, length);
+		size_t step = *in == '\0' ? 0 : utf8_sequence(in, length);
 		const char *from = step > 0 ? in : replacement;
 		size_t size = step > 0 ? step : sizeof(replacement) - 1;
 
@@ -110,14 +110,9 @@ static size_t escaped_length(const char *text, size_t length)
 	return total;
 }
 
-/* A cut that does not fall into a character. */
 static size_t cut(const char *text, size_t length)
 {
-	size_t at = length < CONFIG_LOG_TEXT_MAX ? length : CONFIG_LOG_TEXT_MAX;
-
-	for (size_t back = 0; at < length && back < 3 && ((unsigned char)text[at] & 0xc0) == 0x80; back++)
-		at--;
-	return at;
+	return length <= CONFIG_LOG_TEXT_MAX ? length : utf8_trim(text, CONFIG_LOG_TEXT_MAX);
 }
 
 static void append(struct log_lines *lines, const struct parsed *parsed, size_t length, bool partial)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/agent/agent-priv.h"
-#include "core/agent/text.h"
+#include "core/base/utf8.h"
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/strv.h"
@@ -52,7 +52,7 @@ static void find_board(char board[static 64])
 		if (file_read_at(AT_FDCWD, sources[i], SMALL_FILE_MAX, &text, &length) < 0)
 			continue;
 		text[strcspn(text, "\n")] = '\0';
-		text_set(board, 64, text);
+		utf8_copy(board, 64, text);
 		if (*board)
 			return;
 	}
@@ -76,12 +76,12 @@ void node_publish_info(struct agent *agent)
 	if (!agent->connected || !agent->has_node || strv_copy(agent->config->labels, &labels) < 0)
 		return;
 	info.labels = labels;
-	text_set(info.name, sizeof(info.name), agent->config->node);
-	text_set(info.version, sizeof(info.version), BATON_VERSION);
-	text_set(info.cgroup, sizeof(info.cgroup), agent->cgroup_mode);
+	utf8_copy(info.name, sizeof(info.name), agent->config->node);
+	utf8_copy(info.version, sizeof(info.version), BATON_VERSION);
+	utf8_copy(info.cgroup, sizeof(info.cgroup), agent->cgroup_mode);
 	if (uname(&kernel) == 0) {
-		text_set(info.architecture, sizeof(info.architecture), kernel.machine);
-		text_set(info.kernel, sizeof(info.kernel), kernel.release);
+		utf8_copy(info.architecture, sizeof(info.architecture), kernel.machine);
+		utf8_copy(info.kernel, sizeof(info.kernel), kernel.release);
 	}
 	if (sysinfo(&memory) == 0)
 		info.memory = (int64_t)memory.totalram * memory.mem_unit;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/agent/storage.h"
-#include "core/agent/text.h"
+#include "core/base/utf8.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "core/model/compose.h"
@@ -74,7 +74,7 @@ static void decode(struct revision *revision, const char *text, size_t length)
 			        revision->digest, verdict.errors[0].path, verdict.errors[0].reason);
 		else
 			(void)error_errno(&err, -r, "revision %.12s", revision->digest);
-		text_set(revision->reason, sizeof(revision->reason), err.message);
+		utf8_copy(revision->reason, sizeof(revision->reason), err.message);
 		log_error("app %s: %s", revision->app, revision->reason);
 	}
 	verdict_release(&verdict);

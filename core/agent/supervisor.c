@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/agent/instance.h"
-#include "core/agent/text.h"
+#include "core/base/utf8.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "core/base/strv.h"
@@ -92,8 +92,8 @@ static int make_ref(const struct agent *agent, const struct ipc_message *message
 	memset(ref->digest, '0', DIGEST_HEX_LENGTH); /* of no revision: it is on its way out */
 	if (!message->has_spec)
 		return ref_from_id(message->id, ref);
-	text_set(ref->app, sizeof(ref->app), message->spec.app);
-	text_set(ref->service, sizeof(ref->service), message->spec.service);
+	utf8_copy(ref->app, sizeof(ref->app), message->spec.app);
+	utf8_copy(ref->service, sizeof(ref->service), message->spec.service);
 	ref->slot = message->spec.slot;
 	return 0;
 }
@@ -162,7 +162,7 @@ static void on_node(struct agent *agent, const struct ipc_message *message)
 	strv_free(agent->missing);
 	agent->runtimes = steal_ptr(runtimes);
 	agent->missing = steal_ptr(missing);
-	text_set(agent->cgroup_mode, sizeof(agent->cgroup_mode), message->cgroup_mode);
+	utf8_copy(agent->cgroup_mode, sizeof(agent->cgroup_mode), message->cgroup_mode);
 	agent->has_node = true;
 	node_publish_info(agent);
 }

@@ -6,18 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/utf8.h"
+
 /* Does not leave half a UTF-8 character at the end of a message that was cut. */
 static void trim_partial_character(char *text)
 {
 	size_t length = strlen(text);
 
-	if (length + 1 < ERROR_MESSAGE_MAX)
-		return;
-	while (length > 0 && ((unsigned char)text[length - 1] & 0xC0U) == 0x80U)
-		length--;
-	if (length > 0 && ((unsigned char)text[length - 1] & 0x80U) != 0)
-		length--;
-	text[length] = '\0';
+	if (length + 1 == ERROR_MESSAGE_MAX)
+		text[utf8_trim(text, length)] = '\0';
 }
 
 __attribute__((format(printf, 3, 0))) static void format_into(

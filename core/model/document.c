@@ -10,6 +10,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
 #include "core/base/strv.h"
+#include "core/base/utf8.h"
 #include "core/model/topics.h"
 
 int document_text(
@@ -86,38 +87,16 @@ int document_strings(
 	return 0;
 }
 
-/* Length of the UTF-8 sequence at the start of text (RFC 3629), 0 when there is none. */
-static size_t utf8_sequence(const unsigned char *text)
-{
-	uint32_t code;
-	size_t length;
-
-	if (text[0] < 0x80)
-		return 1;
-	if (text[0] < 0xC2 || text[0] > 0xF4)
-		return 0;
-	length = text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
-	code = text[0] & (0x7FU >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((text[i] & 0xC0) != 0x80)
-			return 0;
-		code = code << 6 | (text[i] & 0x3F);
-	}
-	if (length == 3 && (code < 0x800 || (code >= 0xD800 && code < 0xE000)))
-		return 0;
-	if (length == 4 && (code < 0x10000 || code > 0x10FFFF))
-		return 0;
-	return length;
-}
-
 json_t *document_any_text(const char *text)
 {
 	cleanup_free char *copy = strdup(text);
+	const char *end;
 
 	if (!copy)
 		return NULL;
-	for (char *next = copy; *next;) {
-		size_t length = utf8_sequence((const unsigned char *)next);
+	end = copy + strlen(copy);
+	for (char *next = copy; next < end;) {
+		size_t length = utf8_sequence(next, (size_t)(end - next));
 
 		if (length == 0)
 			*next = '?';

@@ -10,6 +10,7 @@
 #include <baton/kconfig.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/utf8.h"
 #include "core/model/document-priv.h"
 
 void verdict_init(struct verdict *verdict)
@@ -24,32 +25,11 @@ void verdict_release(struct verdict *verdict)
 	*verdict = (struct verdict){ 0 };
 }
 
-/* A text cut to size must not end with half a character. */
-static void cut_utf8(char *text, size_t length)
-{
-	size_t start = length;
-	size_t needed;
-	unsigned char lead;
-
-	while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-		start--;
-	if (start == 0)
-		return;
-	lead = (unsigned char)text[--start];
-	needed = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-	if (length - start < needed)
-		text[start] = '\0';
-}
-
+/* A text cut to size, here or before, must not end with half a character. */
 static void copy_text(char *text, size_t size, const char *from)
 {
-	size_t length = strnlen(from, size);
-
-	if (length == size)
-		length--;
-	memcpy(text, from, length);
-	text[length] = '\0';
-	cut_utf8(text, length);
+	(void)snprintf(text, size, "%s", from);
+	text[utf8_trim(text, strlen(text))] = '\0';
 }
 
 /* A zeroed element at the end of the list, or NULL when there is no room. */
@@ -76,7 +56,7 @@ __attribute__((format(printf, 3, 0))) static void fill(
 	if (length < 0)
 		finding->reason[0] = '\0';
 	else
-		cut_utf8(finding->reason, strlen(finding->reason));
+		finding->reason[utf8_trim(finding->reason, strlen(finding->reason))] = '\0';
 	copy_text(finding->path, sizeof(finding->path), path);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/agent/text.h"
+#include "core/base/utf8.h"
 
 #include <stdint.h>
 #include <string.h>
 
-size_t text_sequence(const char *text, size_t length)
+size_t utf8_sequence(const char *text, size_t length)
 {
 	/* RFC 3629 section 4: the second byte has a range of its own after E0, ED, F0 and F4. */
 	static const struct {
@@ -40,13 +40,13 @@ size_t text_sequence(const char *text, size_t length)
 	return 0;
 }
 
-void text_set(char *out, size_t size, const char *in)
+void utf8_copy(char *out, size_t size, const char *in)
 {
 	size_t left = in ? strlen(in) : 0;
 	size_t used = 0;
 
 	while (left > 0) {
-		size_t step = text_sequence(in, left);
+		size_t step = utf8_sequence(in, left);
 
 		if (used + (step > 0 ? step : 1) >= size)
 			break;
@@ -59,4 +59,19 @@ void text_set(char *out, size_t size, const char *in)
 		left -= step > 0 ? step : 1;
 	}
 	out[used] = '\0';
+}
+
+size_t utf8_trim(const char *text, size_t length)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	size_t start = length;
+	size_t needed;
+
+	while (start > 0 && length - start < 3 && (bytes[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (start == 0)
+		return length;
+	start--;
+	needed = bytes[start] >= 0xf0 ? 4 : bytes[start] >= 0xe0 ? 3 : bytes[start] >= 0xc0 ? 2 : 1;
+	return length - start < needed ? start : length;
 }
