@@ -10,30 +10,35 @@
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 
-/* Borrows nothing: entries are copied by value and hold no pointers. */
-static json_t *make_report(const struct agent *agent)
+/* Entries are copied by value and hold no pointers. `all`: with those that are not assigned any more. */
+static json_t *make_report(const struct agent *agent, bool all)
 {
 	cleanup_free struct report_instance *list = calloc(agent->n_instances + 1, sizeof(*list));
 	struct report report = {
 		.term = agent->desired.term,
 		.revision = agent->desired.revision,
 		.instances = list,
-		.n_instances = agent->n_instances,
 	};
 
 	if (!list)
 		return NULL;
 	(void)snprintf(report.node, sizeof(report.node), "%s", agent->config->node);
 	(void)snprintf(report.boot, sizeof(report.boot), "%s", agent->boot);
-	for (size_t i = 0; i < agent->n_instances; i++)
-		list[i] = agent->instances[i]->seen;
+	for (size_t i = 0; i < agent->n_instances; i++) {
+		if (all || !agent->instances[i]->leaving)
+			list[report.n_instances++] = agent->instances[i]->seen;
+	}
 	return report_encode(&report);
 }
 
 static void publish(struct agent *agent)
 {
-	cleanup_json json_t *document = make_report(agent);
+	cleanup_json json_t *document = make_report(agent, true);
 
+	/* While an assignment is replaced by a wholly different one, the instances of both exist. A document
+	 * that is too large would be refused, and the rollout wait for ever: what leaves is told least. */
+	if (!document)
+		document = make_report(agent, false);
 	agent->report_wanted = false;
 	agent->reported_ms = clock_boot_ms();
 	agent_publish(agent, TOPIC_NODE_REPORTED, NULL, document, true, 1);

@@ -65,6 +65,11 @@ char *json_text(const json_t *value)
 	return json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 }
 
+size_t json_text_length(const json_t *value)
+{
+	return json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+}
+
 const char *json_get_string(const json_t *object, const char *name, const char *fallback)
 {
 	const json_t *member = json_object_get(object, name);

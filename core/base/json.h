@@ -26,6 +26,9 @@ int json_parse(const char *text, size_t length, struct json_limits limits, json_
 /* Compact text with sorted names, free() it; NULL when out of memory. */
 char *json_text(const json_t *value);
 
+/* How many bytes that text has; 0 when out of memory. */
+size_t json_text_length(const json_t *value);
+
 /* Members of an object; the fallback when the member is absent or of another type. Strings are borrowed. */
 const char *json_get_string(const json_t *object, const char *name, const char *fallback);
 int64_t json_get_int(const json_t *object, const char *name, int64_t fallback);

@@ -11,6 +11,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/json.h"
+#include "core/base/utf8.h"
 #include "core/model/document-priv.h"
 
 #define EXIT_CODE_MAX 255
@@ -59,41 +60,66 @@ static int encode_exit(json_t *object, const struct report_instance *instance)
 	code = instance->exit_code == EXIT_CODE_UNKNOWN ? json_null() : json_integer(instance->exit_code);
 	if (json_object_set_new(object, "exit_code", code) < 0)
 		return -ENOMEM;
-	return json_object_set_new(object, "oom_killed", json_boolean(instance->oom_killed));
+	return instance->oom_killed ? json_object_set_new(object, "oom_killed", json_true()) : 0;
 }
 
-/* What has its default value is left out: hundreds of instances have to fit into one document. */
-static json_t *encode_instance(const struct report_instance *instance)
+/* Less of each instance until hundreds of them fit into one document: first words, then what helps people. */
+static const struct detail {
+	size_t reason; /* bytes of it */
+	bool extras;   /* image digest, runtime, pid */
+} details[] = {
+	{ sizeof(((struct report_instance *)0)->reason), true },
+	{ 64, true },
+	{ 64, false },
+	{ 16, false },
+	{ 1, false },
+};
+
+/* What has its default value is left out for the same reason. */
+static json_t *encode_instance(const struct report_instance *instance, const struct detail *detail)
 {
 	cleanup_json json_t *object = assignment_ref_encode(&instance->ref);
 	cleanup_json json_t *rest = NULL;
+	char reason[sizeof(instance->reason)];
 	char since[CLOCK_TEXT_SIZE];
 
 	clock_format(instance->since_ms, since);
-	rest = json_pack("{s:s, s:o, s:s, s:I, s:s*, s:s*, s:o*, s:o*}", "state",
-	        instance_state_name(instance->state), "reason", document_any_text(instance->reason), "since",
-	        since, "restarts", (json_int_t)instance->restarts, "image_digest",
-	        instance->image_digest[0] ? instance->image_digest : NULL, "runtime",
-	        instance->runtime[0] ? instance->runtime : NULL, "pid",
-	        instance->pid > 0 ? json_integer(instance->pid) : NULL, "limit_unenforced",
+	utf8_copy(reason, detail->reason, instance->reason);
+	rest = json_pack("{s:s, s:s, s:s, s:I, s:s*, s:s*, s:o*, s:o*}", "state",
+	        instance_state_name(instance->state), "reason", reason, "since", since, "restarts",
+	        (json_int_t)instance->restarts, "image_digest",
+	        detail->extras && instance->image_digest[0] ? instance->image_digest : NULL, "runtime",
+	        detail->extras && instance->runtime[0] ? instance->runtime : NULL, "pid",
+	        detail->extras && instance->pid > 0 ? json_integer(instance->pid) : NULL, "limit_unenforced",
 	        instance->limit_unenforced ? json_true() : NULL);
 	if (!object || !rest || json_object_update(object, rest) < 0 || encode_exit(object, instance) < 0)
 		return NULL;
 	return steal_ptr(object);
 }
 
-json_t *report_encode(const struct report *report)
+static json_t *encode(const struct report *report, const struct detail *detail)
 {
 	cleanup_json json_t *array = json_array();
 
 	for (size_t i = 0; array && i < report->n_instances; i++) {
-		if (json_array_append_new(array, encode_instance(&report->instances[i])) < 0)
+		if (json_array_append_new(array, encode_instance(&report->instances[i], detail)) < 0)
 			return NULL;
 	}
 	if (!array)
 		return NULL;
 	return json_pack("{s:s, s:s, s:I, s:I, s:O}", "node", report->node, "boot", report->boot, "term",
 	        (json_int_t)report->term, "revision", (json_int_t)report->revision, "instances", array);
+}
+
+json_t *report_encode(const struct report *report)
+{
+	for (size_t i = 0; i < array_size(details); i++) {
+		cleanup_json json_t *document = encode(report, &details[i]);
+
+		if (!document || json_text_length(document) <= CONFIG_MAX_DOCUMENT_BYTES)
+			return steal_ptr(document);
+	}
+	return NULL;
 }
 
 /* Only what clock_format() writes. */

@@ -58,6 +58,12 @@ struct report {
 };
 
 void report_release(struct report *report);
+
+/*
+ * At most CONFIG_MAX_DOCUMENT_BYTES of text: with many instances reasons are shortened, then image digests,
+ * runtimes and pids are left out. NULL when out of memory, or when it is too large even so: that takes more
+ * than CONFIG_MAX_ASSIGNED_INSTANCES of them.
+ */
 json_t *report_encode(const struct report *report);
 int report_decode(const json_t *document, struct report *ret_report, struct baton_error *err);
 

@@ -435,6 +435,72 @@ static void test_report_numbers(void **state)
 	rig_free(rig);
 }
 
+/* ids of an assignment of the largest size, with names of nearly the maximum */
+static void make_id(char *id, int slot, char hash)
+{
+	(void)snprintf(id, INSTANCE_ID_MAX + 1, "%050d.%050d.%d.%c123456789", 1, 2, slot, hash);
+}
+
+static char *make_assignment(int revision, char hash)
+{
+	json_t *list = json_array();
+	json_t *document;
+	char id[INSTANCE_ID_MAX + 1];
+	char name[64];
+	char service[64];
+	char *text;
+
+	(void)snprintf(name, sizeof(name), "%050d", 1);
+	(void)snprintf(service, sizeof(service), "%050d", 2);
+	for (int slot = 1; slot <= CONFIG_MAX_ASSIGNED_INSTANCES; slot++) {
+		make_id(id, slot, hash);
+		assert_int_equal(
+		        json_array_append_new(list,
+		                json_pack("{s:s, s:s, s:s, s:i, s:s}", "id", id, "app", name, "service",
+		                        service, "slot", slot, "digest",
+		                        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")),
+		        0);
+	}
+	document = json_pack("{s:i, s:i, s:o}", "term", 1, "revision", revision, "instances", list);
+	text = json_dumps(document, JSON_COMPACT);
+	json_decref(document);
+	return text;
+}
+
+/* The largest assignment is replaced by another one: the report is still one that the controller takes. */
+static void test_report_of_the_maximum(void **state)
+{
+	struct rig *rig = rig_new();
+	char id[INSTANCE_ID_MAX + 1];
+	char *text = make_assignment(1, 'a');
+	json_t *report;
+	size_t length;
+
+	(void)state;
+	rig_deliver(rig, "nodes/" RIG_NODE "/desired", text, true);
+	free(text);
+	for (int slot = 1; slot <= CONFIG_MAX_ASSIGNED_INSTANCES; slot++) {
+		make_id(id, slot, 'a');
+		rig_running(rig, id, 1);
+	}
+	rig_up(rig);
+	text = make_assignment(2, 'b');
+	rig_deliver(rig, "nodes/" RIG_NODE "/desired", text, true);
+	free(text);
+	make_id(id, 1, 'b');
+	rig_run(rig, 700);
+	rig_assert_state(rig, id, "pending", "waits for");
+	make_id(id, CONFIG_MAX_ASSIGNED_INSTANCES, 'b');
+	rig_assert_state(rig, id, "pending", "waits for");
+	report = rig_published(rig, "nodes/" RIG_NODE "/reported");
+	text = json_dumps(report, JSON_COMPACT);
+	length = strlen(text);
+	free(text);
+	json_decref(report);
+	assert_true(length <= CONFIG_MAX_DOCUMENT_BYTES);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -456,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_hello_refused),
 		cmocka_unit_test(test_fence),
 		cmocka_unit_test(test_report_numbers),
+		cmocka_unit_test(test_report_of_the_maximum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
