@@ -23,22 +23,65 @@ def attributes(build):
     return {row["path"]: row for row in tables["attributes"]}
 
 
-def test_every_top_level_attribute_is_known(schema, attributes):
-    ours = {path for path in attributes if "." not in path and not path.startswith(OWN)}
-    assert ours == set(schema["properties"])
+def as_object(schema, node):
+    """What a node says of objects: through references, and the form that is an object of several."""
+    while node and "$ref" in node:
+        node = schema["definitions"][node["$ref"].rsplit("/", 1)[1]]
+    for form in node.get("oneOf", node.get("anyOf", [])):
+        found = as_object(schema, form)
+        if "properties" in found or "patternProperties" in found:
+            return found
+    return node
 
 
-def test_every_attribute_of_a_service_is_known(schema, attributes):
-    prefix = "services.*."
-    ours = {path[len(prefix):] for path in attributes if path.startswith(prefix)}
-    ours = {path for path in ours if "." not in path and "[" not in path and not path.startswith(OWN)}
-    assert ours == set(schema["definitions"]["service"]["properties"])
+def locate(schema, path):
+    """The node of a path of our tables: "services.*.volumes[].bind"."""
+    node = as_object(schema, schema)
+    for name in path.split(".") if path else []:
+        if name == "*":
+            patterns = {key: value for key, value in node["patternProperties"].items() if key != "^x-"}
+            assert len(patterns) == 1, path
+            node = as_object(schema, *patterns.values())
+        else:
+            node = as_object(schema, node.get("properties", {}).get(name.replace("[]", ""), {}))
+        if name.endswith("[]"):
+            node = as_object(schema, node["items"])
+    return node
 
 
-def test_every_attribute_of_deploy_is_known(schema, attributes):
-    prefix = "services.*.deploy."
-    ours = {path[len(prefix):].split(".")[0] for path in attributes if path.startswith(prefix)}
-    assert ours == set(schema["definitions"]["deployment"]["properties"])
+def test_every_attribute_is_known(schema, attributes):
+    """In every object whose attributes we name: the same names as in the schema, at every level."""
+    ours = {}
+    for path in attributes:
+        if OWN not in path:
+            parent, _, name = path.rpartition(".")
+            ours.setdefault(parent, set()).add(name)
+    assert {"", "services.*", "services.*.deploy", "services.*.deploy.resources.limits", "services.*.volumes[]",
+            "services.*.volumes[].bind", "services.*.logging", "volumes.*"} <= set(ours)
+    free = set()
+    for parent, names in ours.items():
+        properties = locate(schema, parent).get("properties")
+        if properties is None:
+            free.add(parent)
+        else:
+            assert names == set(properties), parent or "the document"
+    assert free == {"services.*.logging.options"}, "the schema leaves these open"
+
+
+def test_what_is_supported_is_known_to_its_leaves(schema, attributes):
+    """An object that we take has rows for what is in it."""
+    for path, row in attributes.items():
+        if row["support"] != "supported" or OWN in path:
+            continue
+        node = locate(schema, path)
+        below = {"properties": path + ".", "items": path + "[].", "patternProperties": path + ".*."}
+        for kind, prefix in below.items():
+            inner = node.get(kind) or {}
+            if kind == "items":
+                inner = as_object(schema, inner).get("properties")
+            elif kind == "patternProperties":
+                inner = any("properties" in as_object(schema, value) for key, value in inner.items() if key != "^x-")
+            assert not inner or any(other.startswith(prefix) for other in attributes), prefix
 
 
 def test_what_is_not_supported_is_rejected_by_name(build, schema, attributes, tmp_path):

@@ -177,6 +177,42 @@ static void test_values(void **state)
 	assert_int_equal(mounts[5].tmpfs_mode, 0700);
 }
 
+/* Options of the long form; what is given as false is not what is absent. */
+static void test_long_values(void **state)
+{
+	cleanup_with(decoded_release) struct decoded decoded = decode_members(
+	        "\"volumes\": [{\"type\": \"tmpfs\", \"target\": \"/a\", \"tmpfs\": {\"size\": \"64m\", "
+	        "\"mode\": \"1770\"}}, {\"type\": \"tmpfs\", \"target\": \"/b\", \"tmpfs\": {\"size\": 4096, "
+	        "\"mode\": 511}}, {\"type\": \"tmpfs\", \"target\": \"/c\", \"read_only\": true}, "
+	        "{\"type\": \"bind\", \"source\": \"/x\", \"target\": \"/d\", \"read_only\": \"true\", "
+	        "\"bind\": {\"create_host_path\": false}}, {\"type\": \"bind\", \"source\": \"/x\", "
+	        "\"target\": \"/e\", \"read_only\": false, \"bind\": {\"create_host_path\": \"true\"}}, "
+	        "{\"type\": \"bind\", \"source\": \"/x\", \"target\": \"/f\"}, {\"type\": \"volume\", "
+	        "\"source\": \"data\", \"target\": \"/g\", \"read_only\": true, \"volume\": {\"nocopy\": "
+	        "false}}]");
+	const struct container_spec *spec = &decoded.app.services[0].container;
+	const struct container_mount *mounts = spec->mounts;
+
+	(void)state;
+	check_accepted(&decoded, "long values");
+	assert_int_equal(spec->n_mounts, 7);
+	assert_int_equal(mounts[0].type, MOUNT_TMPFS);
+	assert_int_equal(mounts[0].tmpfs_size, 64 << 20);
+	assert_int_equal(mounts[0].tmpfs_mode, 01770);
+	assert_false(mounts[0].read_only);
+	assert_int_equal(mounts[1].tmpfs_size, 4096);
+	assert_int_equal(mounts[1].tmpfs_mode, 0777);
+	assert_true(mounts[2].read_only);
+	assert_int_equal(mounts[2].tmpfs_size, 0);
+	assert_int_equal(mounts[2].tmpfs_mode, 0);
+	assert_int_equal(mounts[3].type, MOUNT_BIND);
+	assert_true(mounts[3].read_only && !mounts[3].create_host_path);
+	assert_true(!mounts[4].read_only && mounts[4].create_host_path);
+	assert_true(!mounts[5].read_only && mounts[5].create_host_path);
+	assert_int_equal(mounts[6].type, MOUNT_VOLUME);
+	assert_true(mounts[6].read_only && !mounts[6].nocopy && !mounts[6].create_host_path);
+}
+
 static void test_limit(void **state)
 {
 	cleanup_free char *most = repeat("\"tmpfs\": [", "\"/t%zu\"", CONFIG_MAX_MOUNTS, "]");
@@ -197,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_tmpfs),
 		cmocka_unit_test(test_tmpfs_without_permissions),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_long_values),
 		cmocka_unit_test(test_limit),
 	};
 
