@@ -17,6 +17,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/signals.h"
 #include "core/base/timeval.h"
 
 #define CHILD_PIPE_FD 3
@@ -46,18 +47,6 @@ bool resolve_is_numeric(const char *host)
 
 /* ---- in the child ---- */
 
-/* The owner's handlers would write into the owner's signal pipe, which a fork shares. */
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &action, NULL); /* SIGKILL and SIGSTOP cannot be set */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static int look_up(const char *host, char *answer, size_t size)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
@@ -86,7 +75,8 @@ static _Noreturn void run_child(const char *host, pid_t parent, int pipe_fd)
 	char answer[ANSWER_MAX];
 	int length;
 
-	reset_signals();
+	/* The owner's handlers would write into the owner's signal pipe, which a fork shares. */
+	signals_reset();
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* always accepted for a valid signal */
 	if (getppid() != parent)
 		_exit(EXIT_FAILURE); /* the parent died before the signal was armed */

@@ -82,16 +82,6 @@ int buf_appendf(struct buf *buf, const char *format, ...)
 	return 0;
 }
 
-void buf_consume(struct buf *buf, size_t length)
-{
-	if (length >= buf->length) {
-		buf_reset(buf);
-		return;
-	}
-	memmove(buf->data, buf->data + length, buf->length - length + 1);
-	buf->length -= length;
-}
-
 char *buf_steal(struct buf *buf)
 {
 	char *data = buf->data;

@@ -20,9 +20,6 @@ void buf_reset(struct buf *buf); /* length 0, memory kept */
 int buf_append(struct buf *buf, const void *data, size_t length);
 int buf_appendf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Removes `length` bytes from the front. */
-void buf_consume(struct buf *buf, size_t length);
-
 /* Moves the bytes out (free() them); the buffer is empty afterwards. NULL only if nothing was ever appended.
  */
 char *buf_steal(struct buf *buf);

@@ -293,49 +293,6 @@ int tree_remove_at(int dir_fd, const char *name)
 	return remove_level(dir_fd, name, 0, 0);
 }
 
-static int size_level(int dir_fd, const char *name, unsigned long long *bytes, int depth)
-{
-	cleanup_dir DIR *directory = NULL;
-	struct dirent *entry;
-	struct stat status;
-	int fd;
-
-	if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	*bytes += (unsigned long long)status.st_blocks * 512;
-	if (!S_ISDIR(status.st_mode))
-		return 0;
-	if (depth > TREE_DEPTH_MAX)
-		return -ELOOP;
-	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	directory = fdopendir(fd);
-	if (!directory) {
-		close_fd(&fd);
-		return -errno;
-	}
-	while ((entry = readdir(directory))) {
-		int r = is_dot(entry->d_name) ? 0
-		                              : size_level(dirfd(directory), entry->d_name, bytes, depth + 1);
-
-		if (r < 0 && r != -ENOENT)
-			return r;
-	}
-	return 0;
-}
-
-int tree_size_at(int dir_fd, const char *name, unsigned long long *ret_bytes)
-{
-	unsigned long long bytes = 0;
-	int r = size_level(dir_fd, name, &bytes, 0);
-
-	if (r < 0)
-		return r;
-	*ret_bytes = bytes;
-	return 0;
-}
-
 int64_t file_system_room(int fd)
 {
 	struct statvfs system;

@@ -64,7 +64,4 @@ int file_replace_at(int dir_fd, const char *name, const void *data, size_t lengt
  * success. */
 int tree_remove_at(int dir_fd, const char *name);
 
-/* Bytes below `dir_fd` as st_blocks counts them. 0 or negative errno. */
-int tree_size_at(int dir_fd, const char *name, unsigned long long *ret_bytes);
-
 #endif

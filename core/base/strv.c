@@ -80,16 +80,3 @@ bool strv_contains(char *const *vector, const char *text)
 	}
 	return false;
 }
-
-bool strv_equal(char *const *a, char *const *b)
-{
-	size_t length = strv_length(a);
-
-	if (length != strv_length(b))
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		if (strcmp(a[i], b[i]) != 0)
-			return false;
-	}
-	return true;
-}

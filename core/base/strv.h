@@ -20,7 +20,6 @@ int strv_appendf(char ***vector, const char *format, ...) __attribute__((format(
 
 int strv_copy(char *const *vector, char ***ret_copy); /* 0 or -ENOMEM; copy of NULL is NULL */
 bool strv_contains(char *const *vector, const char *text);
-bool strv_equal(char *const *a, char *const *b);
 
 static inline void cleanup_strv_(char ***vector)
 {

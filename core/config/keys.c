@@ -2,13 +2,13 @@
 #include "core/config/keys-priv.h"
 
 #include <ctype.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include <baton/kconfig.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/distance.h"
 
 #ifdef CONFIG_ROLE_AGENT
 #define HAVE_AGENT 1
@@ -218,47 +218,20 @@ const struct key *config_key_find(const char *path)
 	return NULL;
 }
 
-/* Edits (Levenshtein) that turn one short text into another; UINT_MAX when one of them is not short. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[64];
-	size_t columns = strlen(b);
-
-	if (columns >= array_size(row) || strlen(a) >= array_size(row))
-		return UINT_MAX;
-	for (unsigned i = 0; i <= columns; i++)
-		row[i] = i;
-	for (; *a; a++) {
-		unsigned diagonal = row[0]++;
-
-		for (size_t i = 1; i <= columns; i++) {
-			unsigned best = diagonal + (*a != b[i - 1]);
-
-			diagonal = row[i];
-			if (best > row[i] + 1)
-				best = row[i] + 1;
-			if (best > row[i - 1] + 1)
-				best = row[i - 1] + 1;
-			row[i] = best;
-		}
-	}
-	return row[columns];
-}
-
 const char *config_key_nearest(const char *path)
 {
 	const char *nearest = NULL;
-	unsigned least = (unsigned)strlen(path) / 3 + 1;
+	size_t best = strlen(path) / 3 + 2; /* farther than that, a hint is a riddle */
 
 	for (size_t i = 0; i < array_size(key_table); i++) {
 		const char *name = strchr(key_table[i].path, '.');
-		unsigned edits = distance(path, key_table[i].path);
+		size_t edits = edit_distance(path, key_table[i].path, best);
 
 		/* A key put beside its group instead of into it. */
 		if (name && strcmp(name + 1, path) == 0)
 			edits = 1;
-		if (edits <= least && (!nearest || edits < least)) {
-			least = edits;
+		if (edits < best) {
+			best = edits;
 			nearest = key_table[i].path;
 		}
 	}

@@ -63,7 +63,4 @@ const char *value_check_user(const char *text);
 const char *value_check_image(const char *text); /* characters only; the store knows the grammar */
 const char *value_check_path(const char *text);  /* absolute, without "." and ".." */
 
-/* Edit distance (optimal string alignment) of two words, or `bound` when it is at least that. */
-size_t value_distance(const char *a, const char *b, size_t bound);
-
 #endif

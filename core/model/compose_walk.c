@@ -10,6 +10,7 @@
 #include <baton/kconfig.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/distance.h"
 #include "core/base/strv.h"
 #include "core/model/compose-priv.h"
 #include "core/model/compose_values.h"
@@ -204,7 +205,7 @@ static const char *nearest_name(const struct section *section, const char *name)
 
 	for (size_t i = 0; i < section->n_attributes; i++) {
 		const char *known = section->attributes[i].row.path + strlen(section->prefix);
-		size_t distance = value_distance(name, known, best);
+		size_t distance = edit_distance(name, known, best);
 
 		if (distance < best) {
 			best = distance;

@@ -82,7 +82,4 @@ struct container_spec {
 
 void container_spec_release(struct container_spec *spec); /* frees all members and zeroes the struct */
 
-/* Deep copy; 0 or -ENOMEM with *ret_copy untouched. */
-int container_spec_copy(const struct container_spec *spec, struct container_spec *ret_copy);
-
 #endif

@@ -16,8 +16,3 @@ const char *policy_builtin(const char *name, size_t *ret_length)
 	}
 	return NULL;
 }
-
-const char *const *policy_builtin_names(void)
-{
-	return builtin_policy_names;
-}

@@ -12,6 +12,5 @@ struct builtin_policy {
 };
 
 extern const struct builtin_policy builtin_policies[]; /* sorted by name, ends with a NULL name */
-extern const char *const builtin_policy_names[];       /* the same names, NULL-terminated */
 
 #endif

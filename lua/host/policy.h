@@ -67,7 +67,4 @@ int policy_score(struct policy *policy, const struct policy_node *node, const st
 /* Text of the built-in policy lua/policies/placement/NAME.lua, compiled in; NULL when there is none. */
 const char *policy_builtin(const char *name, size_t *ret_length);
 
-/* Names of the built-in placement policies, NULL-terminated. */
-const char *const *policy_builtin_names(void);
-
 #endif

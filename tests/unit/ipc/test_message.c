@@ -20,6 +20,17 @@
 
 /* ---- round trips ---- */
 
+static bool strv_equal(char *const *a, char *const *b)
+{
+	size_t length = strv_length(a);
+
+	for (size_t i = 0; i < length && i < strv_length(b); i++) {
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	}
+	return length == strv_length(b);
+}
+
 static void assert_round_trip(const struct ipc_message *message, struct ipc_message *ret_copy)
 {
 	cleanup_buf struct buf first = { .data = NULL };

@@ -167,21 +167,6 @@ static void test_image(void **state)
 	check_texts(value_check_image, texts, array_size(texts));
 }
 
-static void test_distance(void **state)
-{
-	(void)state;
-	assert_int_equal(value_distance("ports", "ports", 5), 0);
-	assert_int_equal(value_distance("prots", "ports", 5), 1);
-	assert_int_equal(value_distance("comand", "command", 5), 1);
-	assert_int_equal(value_distance("kitten", "sitting", 5), 3);
-	assert_int_equal(value_distance("", "abc", 5), 3);
-	assert_int_equal(value_distance("", "", 5), 0);
-	assert_int_equal(value_distance("abc", "xyz", 2), 2);
-	assert_int_equal(value_distance("a", "abcdefgh", 4), 4);
-	assert_int_equal(value_distance(X16 X16 "x", X16 X16, 4), 4); /* too long to compare */
-	assert_int_equal(value_distance(X16 X16, X16 X16, 4), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,7 +177,6 @@ int main(void)
 		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_path),
 		cmocka_unit_test(test_image),
-		cmocka_unit_test(test_distance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

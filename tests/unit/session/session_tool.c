@@ -209,7 +209,8 @@ static void on_input(evutil_socket_t fd, short what, void *arg)
 
 		*newline = '\0';
 		run_command(tool, tool->input.data);
-		buf_consume(&tool->input, length);
+		tool->input.length -= length;
+		memmove(tool->input.data, tool->input.data + length, tool->input.length);
 	}
 }
 
