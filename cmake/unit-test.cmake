@@ -6,6 +6,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 # as skipped here, and belong in the rigs, where there is a kernel.
 if(BATON_QEMU_USER)
 	set(tests_for_rigs
+		"test_agent_follow|openat2"
 		"test_base_files|openat2"
 		"test_base_pidfd|clone3"
 		"test_base_process|clone3"

@@ -140,6 +140,18 @@ static void assert_answer(const struct rig *rig, const char *verb, const char *n
 	json_decref(answer);
 }
 
+/* On no topic at all: answers have a member "ok", and nothing else has. */
+static void assert_no_answer(const struct rig *rig)
+{
+	for (const struct rig_message *message = rig->published; message; message = message->next) {
+		json_t *document = json_loads(message->payload, 0, NULL);
+
+		if (json_object_get(document, "ok"))
+			fail_msg("an answer on %s", message->topic);
+		json_decref(document);
+	}
+}
+
 /* An instance that runs, and must go on doing so. */
 static struct rig *start(struct rig_app *app)
 {
@@ -407,10 +419,10 @@ static void test_answers_do_not_reach_topics_of_the_fleet(void **state)
 		(void)snprintf(payload, sizeof(payload), "{\"instance\":\"%s\",\"lines\":0}", app.id);
 		rig_forget_published(rig);
 		rig_command_bytes(rig, "logs", full, payload, strlen(payload), false); /* a good one */
-		assert_null(rig->published);
+		assert_no_answer(rig);
 		rig_command_bytes(rig, "logs", full, "[]", 2, false);
 		assert_event(rig, COMMAND "logs", topics[i], NULL);
-		assert_null(rig->published->next);
+		assert_no_answer(rig);
 	}
 	/* The asker's own topic in the fleet is meant for that. */
 	rig_forget_published(rig);
