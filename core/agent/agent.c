@@ -14,12 +14,12 @@
 #include "core/agent/revision.h"
 #include "core/agent/storage.h"
 #include "core/agent/supervisor.h"
-#include "core/base/utf8.h"
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/strv.h"
 #include "core/base/timeval.h"
+#include "core/base/utf8.h"
 #include "core/model/node.h"
 
 /* ---- shared by the files of this folder ---- */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "core/agent/agent-priv.h"
-#include "core/base/utf8.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 
 /* Row: from, column: to. */
 static const bool transitions[INSTANCE_STATES][INSTANCE_STATES] = {

@@ -17,8 +17,8 @@
 #include "core/agent/restart.h"
 #include "core/agent/revision.h"
 #include "core/agent/supervisor.h"
-#include "core/base/utf8.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "core/ipc/identity.h"
 
 #define ASK_AGAIN_MS 1000

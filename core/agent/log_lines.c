@@ -7,8 +7,8 @@
 
 #include <baton/kconfig.h>
 
-#include "core/base/utf8.h"
 #include "core/base/clock.h"
+#include "core/base/utf8.h"
 
 #define TIME_MIN   20  /* 2026-01-31T10:00:00Z */
 #define TIME_MAX   30  /* with nanoseconds */

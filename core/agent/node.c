@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "core/agent/agent-priv.h"
-#include "core/base/utf8.h"
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/strv.h"
+#include "core/base/utf8.h"
 #include "core/model/node.h"
 
 #define MEMORY_LINE    "MemAvailable:" /* proc(5): followed by spaces and a number of KiB */

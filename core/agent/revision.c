@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "core/agent/storage.h"
-#include "core/base/utf8.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "core/model/compose.h"
 
 struct revision *revision_find(const struct agent *agent, const char *app, const char *digest)

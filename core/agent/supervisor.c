@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "core/agent/instance.h"
-#include "core/base/utf8.h"
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
 #include "core/base/strv.h"
+#include "core/base/utf8.h"
 
 /* ---- requests ---- */
 
