@@ -47,13 +47,14 @@ struct fleet_node {
 	int64_t memory_reserved;
 	int64_t of_service; /* scratch of the scheduler: instances of the service that is being placed */
 
-	bool changed;       /* placements changed: publish */
-	bool renew;         /* publish under the newest term even if nothing changed */
-	bool journal;       /* text changed: write */
-	char *text;         /* document that we stand for; NULL: none */
-	char *instances;    /* its list of instances alone, to see whether anything changed */
-	bool retained_same; /* since the last connect: the broker holds exactly `text` */
-	int64_t term;       /* of text */
+	bool changed;        /* placements changed: publish */
+	bool renew;          /* publish under the newest term even if nothing changed */
+	bool journal;        /* text changed: write */
+	bool journal_failed; /* not again before journal_retry */
+	char *text;          /* document that we stand for; NULL: none */
+	char *instances;     /* its list of instances alone, to see whether anything changed */
+	bool retained_same;  /* since the last connect: the broker holds exactly `text` */
+	int64_t term;        /* of text */
 	int64_t revision;
 };
 
@@ -123,6 +124,7 @@ struct app_entry {
 	bool unplaced;        /* plan again when a node changes */
 	bool show;            /* status may have changed */
 	bool journal;         /* write */
+	bool journal_failed;  /* not again before journal_retry */
 	char *status;         /* text last published; NULL: none */
 	bool status_retained; /* a status of a predecessor is there */
 	int64_t shown_ms;     /* boot clock */
@@ -147,9 +149,10 @@ struct controller {
 	controller_publish_fn publish;
 	void *arg;
 	char **filters;
-	struct event *tick;         /* silent nodes, restarted instances that have to prove themselves */
-	struct event *status_timer; /* status documents that came too soon after the last one */
-	struct event *journal_turn; /* after what was published is on its way */
+	struct event *tick;          /* silent nodes, restarted instances that have to prove themselves */
+	struct event *status_timer;  /* status documents that came too soon after the last one */
+	struct event *journal_turn;  /* after what was published is on its way */
+	struct event *journal_again; /* a write failed */
 
 	struct table nodes;
 	struct table apps;
@@ -157,13 +160,15 @@ struct controller {
 	char **stale_statuses; /* names with a retained status and, so far, no application */
 	char **refused;        /* names that the full table refused since the last connect */
 	int journal_fd;
+	bool journal_failing;     /* the last write failed, and that was logged */
 	int64_t watermark;        /* of the journal: grows with every write about an application */
 	int64_t broker_watermark; /* the one that the broker holds */
 	struct tombstone tombstones[TOMBSTONES_MAX]; /* oldest first */
 	size_t n_tombstones;
 
 	bool connected;
-	bool synced;
+	bool replayed;          /* everything that is retained has arrived */
+	bool synced;            /* and there is a term to answer it in */
 	int64_t term;           /* 0 before the first synced */
 	int64_t revision;       /* last one published in this term */
 	int64_t highest_term;   /* seen anywhere */
@@ -172,6 +177,8 @@ struct controller {
 
 /* controller.c: one step after every input: plan what changed, publish it, remember it. */
 void controller_turn(struct controller *controller);
+/* What time alone changes, every CONFIG_BEAT_MS. */
+void controller_tick(struct controller *controller);
 /* A term that was seen somewhere. */
 void controller_note_term(struct controller *controller, int64_t term);
 /* Retained document, QoS 1. Empty text removes. Result of the publish callback. */

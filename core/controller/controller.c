@@ -93,11 +93,10 @@ static void raise_term(struct controller *controller)
 	if (controller->highest_term <= controller->term ||
 	        clock_boot_ms() - controller->term_raised_ms < TERM_PAUSE_MS)
 		return;
-	event_emit(controller, "controller.term", NULL,
-	        "term %lld was seen, ours was %lld: published again above it",
-	        (long long)controller->highest_term, (long long)controller->term);
 	if (take_term(controller) < 0)
 		return;
+	event_emit(controller, "controller.term", NULL, "another term was seen: published again under %lld",
+	        (long long)controller->term);
 	TABLE_FOREACH(node, &controller->nodes) {
 		node->renew = node->text != NULL;
 		node->changed = node->changed || node->renew;
@@ -107,8 +106,8 @@ static void raise_term(struct controller *controller)
 static void finish_removal(struct controller *controller, struct app_entry *app)
 {
 	/* Durable before anybody is told that it is gone. */
-	if (!app->buried)
-		journal_flush_app(controller, app);
+	if (!app->buried && (app->journal_failed || journal_flush_app(controller, app) < 0))
+		return;
 	if (app->n_kept > 0) /* a broker that was rolled back has it */
 		memcpy(app->before, app->kept[app->n_kept - 1].digest, sizeof(app->before));
 	revisions_trim(controller, app, 0);
@@ -148,20 +147,13 @@ static void show_statuses(struct controller *controller)
 	}
 }
 
-static bool journal_is_due(const struct controller *controller)
+/* Not in the turn itself: fsync would hold up what it has published. */
+static void write_later(struct controller *controller)
 {
-	struct app_entry *app;
-	struct fleet_node *node;
-
-	TABLE_FOREACH(app, &controller->apps) {
-		if (app->journal)
-			return true;
-	}
-	TABLE_FOREACH(node, &controller->nodes) {
-		if (node->journal)
-			return true;
-	}
-	return false;
+	if (journal_is_due(controller))
+		event_active(controller->journal_turn, EV_TIMEOUT, 0);
+	if (controller->journal_failing)
+		later(controller->journal_again, JOURNAL_RETRY_MS);
 }
 
 void controller_turn(struct controller *controller)
@@ -188,9 +180,7 @@ void controller_turn(struct controller *controller)
 		if (app->n_kept > CONFIG_REVISIONS_KEPT)
 			revisions_trim(controller, app, CONFIG_REVISIONS_KEPT);
 	}
-	/* Not here: fsync would hold up what this turn has published. */
-	if (journal_is_due(controller))
-		event_active(controller->journal_turn, EV_TIMEOUT, 0);
+	write_later(controller);
 }
 
 static void on_status_timer(evutil_socket_t fd, short what, void *arg)
@@ -204,17 +194,26 @@ static void on_journal_turn(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	journal_flush(arg);
-	rollback_publish(arg);
+	/* The watermark last: it says that the journal has everything below it. */
+	if (!journal_flush(arg, JOURNAL_BATCH))
+		rollback_publish(arg);
+	write_later(arg);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_journal_again(evutil_socket_t fd, short what, void *arg)
 {
-	struct controller *controller = arg;
-	struct app_entry *app;
-
 	(void)fd;
 	(void)what;
+	journal_retry(arg);
+	controller_turn(arg);
+}
+
+void controller_tick(struct controller *controller)
+{
+	struct app_entry *app;
+
+	if (controller->replayed && !controller->synced)
+		controller_synced(controller);
 	if (!controller->synced)
 		return;
 	fleet_tick(controller);
@@ -223,6 +222,13 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	TABLE_FOREACH(app, &controller->apps)
 		app->plan = app->plan || app->waits;
 	controller_turn(controller);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	controller_tick(arg);
 }
 
 static int make_filters(struct controller *controller)
@@ -247,8 +253,9 @@ static int make_events(struct controller *controller, struct event_base *base)
 	controller->tick = event_new(base, -1, EV_PERSIST, on_tick, controller);
 	controller->status_timer = event_new(base, -1, 0, on_status_timer, controller);
 	controller->journal_turn = event_new(base, -1, 0, on_journal_turn, controller);
+	controller->journal_again = event_new(base, -1, 0, on_journal_again, controller);
 	if (!controller->tick || !controller->status_timer || !controller->journal_turn ||
-	        event_add(controller->tick, &interval) < 0)
+	        !controller->journal_again || event_add(controller->tick, &interval) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -301,11 +308,14 @@ void controller_free(struct controller *controller)
 
 	if (!controller)
 		return;
-	if (controller->term > 0)
-		journal_flush(controller);
+	if (controller->term > 0) {
+		journal_retry(controller);
+		(void)journal_flush(controller, SIZE_MAX);
+	}
 	free_event(controller->tick);
 	free_event(controller->status_timer);
 	free_event(controller->journal_turn);
+	free_event(controller->journal_again);
 	TABLE_FOREACH(app, &controller->apps)
 		app_entry_free(app);
 	TABLE_FOREACH(node, &controller->nodes)
@@ -331,6 +341,7 @@ void controller_connected(struct controller *controller)
 	struct fleet_node *node;
 
 	controller->connected = true;
+	controller->replayed = false;
 	controller->synced = false;
 	controller->broker_watermark = 0;
 	TABLE_FOREACH(node, &controller->nodes)
@@ -360,9 +371,12 @@ void controller_synced(struct controller *controller)
 	if (!controller->connected)
 		return;
 	if (first && take_term(controller) < 0) {
-		log_error("the controller stays idle: its term can not be made durable");
+		if (!controller->replayed)
+			log_error("the controller stays idle until its term can be made durable");
+		controller->replayed = true;
 		return;
 	}
+	controller->replayed = true;
 	controller->synced = true;
 	apps_synced(controller);
 	if (first)
@@ -387,6 +401,7 @@ void controller_synced(struct controller *controller)
 void controller_disconnected(struct controller *controller)
 {
 	controller->connected = false;
+	controller->replayed = false;
 	controller->synced = false;
 }
 

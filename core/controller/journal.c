@@ -36,9 +36,19 @@ static int write_file(struct controller *controller, const char *name, const cha
 {
 	int r = file_replace_at(controller->journal_fd, name, text, length, FILE_MODE, FILE_DURABLE);
 
-	if (r < 0)
-		log_error("journal: cannot write %s: %s", name, strerrordesc_np(-r));
+	/* A disk that fails does so for every document and again and again: one line for all of it. */
+	if (r < 0 && !controller->journal_failing)
+		log_error("journal: cannot write %s: %s; tried again every %d s", name, strerrordesc_np(-r),
+		        JOURNAL_RETRY_MS / 1000);
+	controller->journal_failing = controller->journal_failing || r < 0;
 	return r;
+}
+
+static void writes_again(struct controller *controller)
+{
+	if (controller->journal_failing)
+		log_info("journal: it can be written again");
+	controller->journal_failing = false;
 }
 
 static void remove_file(struct controller *controller, const char *name)
@@ -52,7 +62,11 @@ int journal_write_term(struct controller *controller, int64_t term)
 	char text[64];
 	int length = snprintf(text, sizeof(text), "{\"term\":%lld}", (long long)term);
 
-	return write_file(controller, TERM_FILE, text, (size_t)length);
+	int r = write_file(controller, TERM_FILE, text, (size_t)length);
+
+	if (r == 0)
+		writes_again(controller);
+	return r;
 }
 
 int journal_write_revision(
@@ -116,7 +130,7 @@ static json_t *encode_app(const struct app_entry *app)
 	cleanup_json json_t *scale = json_object();
 
 	for (size_t i = 0; i < app->n_kept; i++) {
-		if (json_array_append_new(kept, json_string(app->kept[i].digest)) < 0)
+		if (app->kept[i].written && json_array_append_new(kept, json_string(app->kept[i].digest)) < 0)
 			return NULL;
 	}
 	for (size_t i = 0; i < app->n_overrides; i++) {
@@ -130,46 +144,133 @@ static json_t *encode_app(const struct app_entry *app)
 	        (json_int_t)app->mark, "before", app->before);
 }
 
-void journal_flush_app(struct controller *controller, struct app_entry *app)
+static int write_in_force(struct controller *controller, struct app_entry *app)
 {
-	cleanup_json json_t *document = NULL;
-	cleanup_free char *text = NULL;
-	char name[NAME_MAX];
+	const struct revision *revision = app->revision;
+	struct kept_revision *kept = revision ? revisions_find(app, revision->digest) : NULL;
+	int r;
 
-	/* The bytes first: the document must not name a revision that is not there. */
-	for (size_t i = 0; i < app->n_kept; i++) {
-		struct kept_revision *kept = &app->kept[i];
-
-		if (!kept->written && app->revision && strcmp(kept->digest, app->revision->digest) == 0)
-			kept->written = journal_write_revision(controller, app->name, kept->digest,
-			                        app->revision->bytes, app->revision->length) == 0;
-	}
-	app->mark = ++controller->watermark;
-	document = encode_app(app);
-	text = document ? json_text(document) : NULL;
-	document_file(name, APP_START, app->name);
-	if (!text || write_file(controller, name, text, strlen(text)) < 0)
-		return;
-	app->journal = false;
-	app->buried = !app->has_document;
+	if (!kept || kept->written)
+		return 0;
+	r = journal_write_revision(controller, app->name, kept->digest, revision->bytes, revision->length);
+	kept->written = r == 0;
+	return r;
 }
 
-void journal_flush(struct controller *controller)
+static int write_app(struct controller *controller, const struct app_entry *app)
+{
+	cleanup_json json_t *document = encode_app(app);
+	cleanup_free char *text = document ? json_text(document) : NULL;
+	char name[NAME_MAX];
+
+	document_file(name, APP_START, app->name);
+	return text ? write_file(controller, name, text, strlen(text)) : -ENOMEM;
+}
+
+int journal_flush_app(struct controller *controller, struct app_entry *app)
+{
+	int64_t before = app->mark;
+	/* The bytes first: the document must not name a revision that is not there. */
+	int r = write_in_force(controller, app);
+
+	if (r == 0) {
+		app->mark = controller->watermark + 1;
+		r = write_app(controller, app);
+	}
+	app->journal_failed = r < 0;
+	if (r < 0) {
+		app->mark = before;
+		return r;
+	}
+	controller->watermark = app->mark;
+	app->journal = false;
+	app->buried = !app->has_document;
+	return 0;
+}
+
+static void flush_node(struct controller *controller, struct fleet_node *node)
 {
 	char name[NAME_MAX];
+
+	document_file(name, NODE_START, node->name);
+	node->journal_failed = write_file(controller, name, node->text, strlen(node->text)) < 0;
+	node->journal = node->journal_failed;
+}
+
+static bool app_is_due(const struct app_entry *app)
+{
+	return app->journal && !app->journal_failed;
+}
+
+static bool node_is_due(const struct fleet_node *node)
+{
+	return node->journal && node->text && !node->journal_failed;
+}
+
+bool journal_is_due(const struct controller *controller)
+{
+	const struct app_entry *app;
+	const struct fleet_node *node;
+
+	TABLE_FOREACH(app, &controller->apps) {
+		if (app_is_due(app))
+			return true;
+	}
+	TABLE_FOREACH(node, &controller->nodes) {
+		if (node_is_due(node))
+			return true;
+	}
+	return false;
+}
+
+static bool something_failed(const struct controller *controller)
+{
+	const struct app_entry *app;
+	const struct fleet_node *node;
+
+	TABLE_FOREACH(app, &controller->apps) {
+		if (app->journal_failed)
+			return true;
+	}
+	TABLE_FOREACH(node, &controller->nodes) {
+		if (node->journal_failed)
+			return true;
+	}
+	return false;
+}
+
+bool journal_flush(struct controller *controller, size_t most)
+{
+	size_t tried = 0;
 	struct app_entry *app;
 	struct fleet_node *node;
 
 	TABLE_FOREACH(app, &controller->apps) {
-		if (app->journal)
-			journal_flush_app(controller, app);
+		if (!app_is_due(app) || tried == most)
+			continue;
+		tried++;
+		(void)journal_flush_app(controller, app); /* stays marked */
 	}
 	TABLE_FOREACH(node, &controller->nodes) {
-		if (!node->journal || !node->text)
+		if (!node_is_due(node) || tried == most)
 			continue;
-		document_file(name, NODE_START, node->name);
-		node->journal = write_file(controller, name, node->text, strlen(node->text)) < 0;
+		tried++;
+		flush_node(controller, node);
 	}
+	if (tried > 0 && !something_failed(controller))
+		writes_again(controller);
+	return journal_is_due(controller);
+}
+
+void journal_retry(struct controller *controller)
+{
+	struct app_entry *app;
+	struct fleet_node *node;
+
+	TABLE_FOREACH(app, &controller->apps)
+		app->journal_failed = false;
+	TABLE_FOREACH(node, &controller->nodes)
+		node->journal_failed = false;
 }
 
 static int parse(const char *text, size_t length, json_t **ret_document, struct baton_error *err)

@@ -18,6 +18,8 @@
 #include "core/base/timeval.h"
 
 #define PREFIX "fleet"
+/* More echoes than this in one run of the loop are a controller that never comes to rest. */
+#define ECHOES_MAX 20000
 
 static const struct json_limits limits = { 1 << 22, 64 };
 
@@ -29,6 +31,47 @@ static json_t *parse(const char *text, size_t length)
 	if (json_parse(text, length, limits, &document, &err) < 0)
 		fail_msg("published what is not JSON: %s: %.*s", err.message, (int)length, text);
 	return document;
+}
+
+static void deliver(struct fake *fake, const char *topic, const struct session_message *body)
+{
+	struct session_message message = *body;
+	char full[TOPIC_MAX];
+	struct topic parsed;
+
+	(void)snprintf(full, sizeof(full), PREFIX "/%s", topic);
+	message.topic = full;
+	if (topic_parse(full, PREFIX, &parsed) == 0)
+		controller_message(fake->controller, &parsed, &message);
+}
+
+/* A broker sends a client's own messages back to it. An answer to each of them would never end. */
+static void on_echo(evutil_socket_t fd, short what, void *arg)
+{
+	struct fake *fake = arg;
+	cleanup_json json_t *echo = json_incref(json_array_get(fake->echoes, 0));
+	const json_t *text = json_array_get(echo, 1);
+	const struct session_message message = { .payload = json_string_value(text),
+		.length = json_string_length(text) };
+
+	(void)fd;
+	(void)what;
+	if (!echo)
+		return;
+	json_array_remove(fake->echoes, 0);
+	if (json_array_size(fake->echoes) > 0)
+		event_active(fake->echo, EV_TIMEOUT, 0);
+	if (++fake->echoed > ECHOES_MAX)
+		fail_msg("the controller answers itself, on %s", json_string_value(json_array_get(echo, 0)));
+	deliver(fake, json_string_value(json_array_get(echo, 0)), &message);
+}
+
+static void echo_later(struct fake *fake, const char *topic, const struct session_publish *publish)
+{
+	json_t *text = json_stringn(publish->length ? publish->payload : "", publish->length);
+
+	json_array_append_new(fake->echoes, json_pack("[s, o]", topic, text));
+	event_active(fake->echo, EV_TIMEOUT, 0);
 }
 
 static int on_publish(void *arg, const struct session_publish *publish)
@@ -54,6 +97,7 @@ static int on_publish(void *arg, const struct session_publish *publish)
 		return 0;
 	}
 	assert_true(publish->retain);
+	echo_later(fake, topic, publish);
 	if (publish->length == 0) {
 		json_object_del(fake->retained, topic);
 		return 0;
@@ -65,25 +109,14 @@ static int on_publish(void *arg, const struct session_publish *publish)
 	return 0;
 }
 
-static void deliver(struct fake *fake, const char *topic, const struct session_message *body)
-{
-	struct session_message message = *body;
-	char full[TOPIC_MAX];
-	struct topic parsed;
-
-	(void)snprintf(full, sizeof(full), PREFIX "/%s", topic);
-	message.topic = full;
-	if (topic_parse(full, PREFIX, &parsed) == 0)
-		controller_message(fake->controller, &parsed, &message);
-}
-
-void fake_replay(struct fake *fake)
+static void replay(struct fake *fake)
 {
 	cleanup_json json_t *snapshot = json_deep_copy(fake->retained);
 	const char *topic;
 	json_t *text;
 
 	fake->offline = false;
+	json_array_clear(fake->echoes); /* of a session that is gone */
 	controller_connected(fake->controller);
 	json_object_foreach(snapshot, topic, text) {
 		const struct session_message message = { .payload = json_string_value(text),
@@ -92,11 +125,16 @@ void fake_replay(struct fake *fake)
 
 		deliver(fake, topic, &message);
 	}
+}
+
+void fake_replay(struct fake *fake)
+{
+	replay(fake);
 	controller_synced(fake->controller);
 	fake_run(fake, 0);
 }
 
-void fake_start(struct fake *fake)
+void fake_start_unsynced(struct fake *fake)
 {
 	const struct controller_config config = { .prefix = PREFIX,
 		.node = "n1",
@@ -108,13 +146,21 @@ void fake_start(struct fake *fake)
 
 	if (controller_new(&config, &fake->controller, &err) < 0)
 		fail_msg("%s", err.message);
-	fake_replay(fake);
+	replay(fake);
+}
+
+void fake_start(struct fake *fake)
+{
+	fake_start_unsynced(fake);
+	controller_synced(fake->controller);
+	fake_run(fake, 0);
 }
 
 void fake_stop(struct fake *fake)
 {
 	controller_free(fake->controller);
 	fake->controller = NULL;
+	json_array_clear(fake->echoes);
 }
 
 void fake_forget(struct fake *fake)
@@ -132,6 +178,8 @@ struct fake *fake_new(void)
 	fake->directory_fd = open(fake->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(fake->directory_fd >= 0);
 	fake->base = event_base_new();
+	fake->echo = event_new(fake->base, -1, 0, on_echo, fake);
+	fake->echoes = json_array();
 	fake->retained = json_object();
 	fake->log = json_array();
 	fake->events = json_array();
@@ -145,7 +193,9 @@ void fake_free(struct fake *fake)
 	fake_stop(fake);
 	close_fd(&fake->directory_fd);
 	assert_int_equal(tree_remove_at(AT_FDCWD, fake->directory), 0);
+	event_free(fake->echo);
 	event_base_free(fake->base);
+	json_decref(fake->echoes);
 	json_decref(fake->retained);
 	json_decref(fake->log);
 	json_decref(fake->events);
@@ -157,6 +207,7 @@ void fake_run(struct fake *fake, int ms)
 {
 	const struct timeval time = timeval_of_ms(ms);
 
+	fake->echoed = 0;
 	if (ms == 0) {
 		assert_true(event_base_loop(fake->base, EVLOOP_NONBLOCK) >= 0);
 		return;

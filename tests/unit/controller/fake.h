@@ -21,16 +21,20 @@ struct fake {
 	json_t *log;      /* topics of everything published, in order */
 	json_t *events;   /* parsed documents of `events` */
 	json_t *answers;  /* parsed documents with correlation data */
+	json_t *echoes;   /* [topic, text] of retained documents that the broker still has to send back */
+	struct event *echo;
+	size_t echoed; /* in this fake_run */
 	bool offline;
 };
 
 struct fake *fake_new(void); /* controller is up, connected and synced with an empty broker */
 void fake_free(struct fake *fake);
 
-void fake_start(struct fake *fake);  /* new controller: connect, replay, synced */
-void fake_replay(struct fake *fake); /* of the one that runs: connected, retained messages, synced */
-void fake_stop(struct fake *fake);   /* frees the controller; journal and broker stay */
-void fake_forget(struct fake *fake); /* the broker loses everything */
+void fake_start(struct fake *fake);          /* new controller: connect, replay, synced */
+void fake_start_unsynced(struct fake *fake); /* the same without the synced */
+void fake_replay(struct fake *fake);         /* of the one that runs: connected, retained messages, synced */
+void fake_stop(struct fake *fake);           /* frees the controller; journal and broker stay */
+void fake_forget(struct fake *fake);         /* the broker loses everything */
 
 /* As an operator or agent: a message on a topic below the prefix; kept by the broker when retained. */
 void fake_put(struct fake *fake, const char *topic, const char *text, bool retain);
