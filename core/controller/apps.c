@@ -22,7 +22,7 @@ void app_entry_free(struct app_entry *app)
 	json_decref(app->errors);
 	json_decref(app->warnings);
 	revision_free(app->revision);
-	revisions_drop_replayed(app);
+	revisions_free_replayed(app);
 	free(app->pending);
 	free(app->kept);
 	free(app->overrides);
@@ -103,17 +103,12 @@ static void clear_overrides(struct app_entry *app)
 	app->n_overrides = 0;
 }
 
-static void mark_all(struct app_entry *app)
-{
-	app->plan = true;
-	app->show = true;
-	app->journal = true;
-}
-
 static void take_removal(struct controller *controller, struct app_entry *app)
 {
-	if (app->has_document)
-		event_emit(controller, "app.removed", app->name, "its manifest was removed");
+	app->unsettled = false;
+	if (!app->has_document)
+		return;
+	event_emit(controller, "app.removed", app->name, "its manifest was removed");
 	app->has_document = false;
 	app->judged = false;
 	app->rejected = false;
@@ -123,7 +118,9 @@ static void take_removal(struct controller *controller, struct app_entry *app)
 	json_decref(steal_ptr(app->warnings));
 	revision_free(steal_ptr(app->revision));
 	clear_overrides(app);
-	mark_all(app);
+	app->plan = true;
+	app->show = true;
+	app->journal = true;
 }
 
 static void put_in_force(struct app_entry *app, struct revision *revision)
@@ -198,6 +195,7 @@ static void take_document(
 	char digest[DIGEST_HEX_SIZE] = "";
 	bool news;
 
+	app->unsettled = false;
 	if (bytes && digest_sha256(bytes, length, digest) < 0)
 		digest[0] = '\0';
 	news = !app->has_document || strcmp(app->document, digest) != 0 || !bytes;
@@ -220,12 +218,46 @@ static void take_document(
 	app->journal = app->journal || news;
 }
 
-static void keep_pending(struct app_entry *app, const struct session_message *message)
+char *apps_hold(struct controller *controller, const struct session_message *message)
 {
-	free(app->pending);
-	app->pending = message->too_large ? NULL : bytes_copy(message->payload, message->length);
+	const size_t most = CONFIG_REPLAY_MAX_KIB * (size_t)1024;
+	char limit[64];
+	char *copy;
+
+	if (message->length > most - controller->held_bytes) {
+		(void)snprintf(limit, sizeof(limit), "%d KiB", CONFIG_REPLAY_MAX_KIB);
+		event_bad_payload(controller, message->topic, "$",
+		        "all documents that arrive at the start are together larger than the controller can "
+		        "keep",
+		        limit);
+		return NULL;
+	}
+	copy = bytes_copy(message->payload, message->length);
+	if (copy)
+		controller->held_bytes += message->length;
+	return copy;
+}
+
+static void drop_pending(struct controller *controller, struct app_entry *app)
+{
+	if (app->pending)
+		controller->held_bytes -= app->pending_length;
+	free(steal_ptr(app->pending));
+	app->arrived = ARRIVED_NOTHING;
+}
+
+static void keep_pending(
+        struct controller *controller, struct app_entry *app, const struct session_message *message)
+{
+	drop_pending(controller, app);
+	if (message->length == 0 && !message->too_large)
+		return;
+	app->arrived = ARRIVED_TOO_LARGE;
+	if (message->too_large)
+		return;
+	app->pending = apps_hold(controller, message);
 	app->pending_length = message->length;
-	app->has_pending = message->too_large || app->pending;
+	app->arrived = app->pending ? ARRIVED_TEXT : ARRIVED_UNKNOWN;
 }
 
 static void refuse_app(struct controller *controller, const char *name)
@@ -258,10 +290,8 @@ static void desired_message(
 		take_removal(controller, app);
 	else if (controller->synced)
 		take_document(controller, app, message->too_large ? NULL : message->payload, message->length);
-	else if (empty)
-		app->has_pending = false;
 	else
-		keep_pending(app, message);
+		keep_pending(controller, app, message);
 }
 
 void apps_message(
@@ -300,9 +330,17 @@ void apps_connected(struct controller *controller)
 	TABLE_FOREACH(app, &controller->apps) {
 		for (size_t i = 0; i < app->n_kept; i++)
 			app->kept[i].retained = false;
-		app->has_pending = false;
+		drop_pending(controller, app);
 		app->status_retained = false;
+		if (controller->term == 0)
+			revisions_drop_replayed(controller, app);
 	}
+}
+
+/* digest "": of no bytes that we know. */
+static bool was_in_force(struct app_entry *app, const char *digest)
+{
+	return digest[0] && (revisions_find(app, digest) || strcmp(digest, app->before) == 0);
 }
 
 /*
@@ -316,16 +354,15 @@ static bool broker_forgot(const struct controller *controller, struct app_entry 
 
 	if (!in_force || (in_force->retained && !rollback_happened(controller, app)))
 		return false;
-	return !digest || (strcmp(digest, app->document) != 0 &&
-	                          (revisions_find(app, digest) || strcmp(digest, app->before) == 0));
+	return app->arrived == ARRIVED_NOTHING ||
+	       (strcmp(digest, app->document) != 0 && was_in_force(app, digest));
 }
 
 /* The same for the removal of a manifest. */
 static bool broker_forgot_removal(
         const struct controller *controller, struct app_entry *app, const char *digest)
 {
-	return app->buried && rollback_happened(controller, app) &&
-	       (revisions_find(app, digest) || strcmp(digest, app->before) == 0);
+	return app->buried && rollback_happened(controller, app) && was_in_force(app, digest);
 }
 
 static bool restore(struct controller *controller, struct app_entry *app)
@@ -346,20 +383,21 @@ static void sync_app(struct controller *controller, struct app_entry *app)
 	char digest[DIGEST_HEX_SIZE] = "";
 
 	revisions_adopt(controller, app);
-	if (app->has_pending && app->pending && digest_sha256(app->pending, app->pending_length, digest) < 0)
+	if (app->pending && digest_sha256(app->pending, app->pending_length, digest) < 0)
 		digest[0] = '\0';
-	if (!app->has_document && app->has_pending && broker_forgot_removal(controller, app, digest))
-		app->has_pending =
-		        controller_retain(controller, TOPIC_APP_DESIRED, app->name, NULL, "", 0) < 0;
-	if (app->has_document && broker_forgot(controller, app, app->has_pending ? digest : NULL) &&
-	        restore(controller, app))
-		app->has_pending = false;
-	else if (!app->has_pending)
+	/* What fails here changes nothing: taking the broker's word would stop or start what nobody asked
+	 * for. */
+	if (app->arrived == ARRIVED_UNKNOWN)
+		app->unsettled = true;
+	else if (app->has_document && broker_forgot(controller, app, digest))
+		app->unsettled = !restore(controller, app);
+	else if (!app->has_document && broker_forgot_removal(controller, app, digest))
+		app->unsettled = controller_retain(controller, TOPIC_APP_DESIRED, app->name, NULL, "", 0) < 0;
+	else if (app->arrived == ARRIVED_NOTHING)
 		take_removal(controller, app);
 	else
 		take_document(controller, app, app->pending, app->pending_length);
-	free(steal_ptr(app->pending));
-	app->has_pending = false;
+	drop_pending(controller, app);
 	app->plan = true;
 	app->show = true;
 }
@@ -394,8 +432,8 @@ static void find_in_force(struct controller *controller, struct app_entry *app)
 	verdict_init(&verdict);
 	if (revisions_bytes(controller, app, app->in_force, &bytes, &length) < 0 ||
 	        revision_new(app->name, bytes, length, &verdict, &revision) < 0) {
+		/* It stays in force: a node that has it runs on. */
 		log_error("%s: revision %.12s in force can not be read any more", app->name, app->in_force);
-		app->in_force[0] = '\0';
 	}
 	verdict_release(&verdict);
 	app->revision = revision;
@@ -408,7 +446,7 @@ void apps_adopted(struct controller *controller)
 	TABLE_FOREACH(app, &controller->apps) {
 		if (app->has_document && !app->revision)
 			find_in_force(controller, app);
-		revisions_drop_replayed(app);
+		revisions_drop_replayed(controller, app);
 	}
 }
 
@@ -418,6 +456,11 @@ bool app_is_gone(struct controller *controller, struct app_entry *app)
 
 	if (app->has_document || app->n_placements > 0)
 		return false;
+	if (app->unsettled) {
+		(void)snprintf(app->reason, sizeof(app->reason),
+		        "the broker brought its manifest back, which has to be removed again");
+		return false;
+	}
 	TABLE_FOREACH(node, &controller->nodes) {
 		size_t count;
 		const struct report_instance *instances = fleet_reported_of(node, app->name, &count);

@@ -63,6 +63,8 @@ static void scale(
 		        service);
 		return;
 	}
+	if (app_replicas(app, app_find_service(&app->revision->app, service)) == replicas)
+		return;
 	if (app_set_override(app, service, (uint32_t)replicas) < 0) {
 		verdict_error(verdict, "$", NULL, "the controller is out of memory");
 		return;

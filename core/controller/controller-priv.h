@@ -86,15 +86,23 @@ struct scale_override {
 	uint32_t replicas;
 };
 
+enum arrival { /* of a manifest before synced: judged then */
+	ARRIVED_NOTHING,
+	ARRIVED_TEXT,
+	ARRIVED_TOO_LARGE,
+	ARRIVED_UNKNOWN, /* there was no room to keep it */
+};
+
 struct app_entry {
 	char name[NAME_SIZE]; /* first: key of the table */
 	bool has_document;    /* apps/{app}/desired holds something */
 	bool judged;          /* errors, warnings and rejected belong to `document` */
 	bool no_room;         /* rejected for the full disk: the same document is judged anew */
 	bool rejected;
-	bool has_pending; /* a manifest that arrived before synced: judged then */
-	char *pending;    /* NULL: it was too large */
+	enum arrival arrived;
+	char *pending; /* ARRIVED_TEXT */
 	size_t pending_length;
+	bool unsettled;                 /* until the next sync: the broker did not get back what it forgot */
 	char document[DIGEST_HEX_SIZE]; /* "" when it was too large to be looked at */
 	json_t *errors;                 /* of the document's verdict */
 	json_t *warnings;
@@ -159,6 +167,7 @@ struct controller {
 	struct policies *policies;
 	char **stale_statuses; /* names with a retained status and, so far, no application */
 	char **refused;        /* names that the full table refused since the last connect */
+	size_t held_bytes;     /* of what arrived and is kept until synced */
 	int journal_fd;
 	bool journal_failing;     /* the last write failed, and that was logged */
 	int64_t watermark;        /* of the journal: grows with every write about an application */
@@ -225,6 +234,8 @@ uint32_t app_replicas(const struct app_entry *app, const struct service *service
 int app_set_override(struct app_entry *app, const char *service, uint32_t replicas); /* 0 or -ENOMEM */
 bool app_is_gone(struct controller *controller, struct app_entry *app); /* removed and no node reports it */
 void app_entry_free(struct app_entry *app);
+/* Copy of a payload that is kept until synced; NULL without room for it, which is told when it is a limit. */
+char *apps_hold(struct controller *controller, const struct session_message *message);
 
 /* revisions.c */
 char *bytes_copy(const char *bytes, size_t length); /* with a NUL behind; NULL when out of memory */
@@ -238,7 +249,9 @@ int revisions_keep(struct app_entry *app, const char *digest); /* as the newest;
 void revisions_publish(
         struct controller *controller, struct app_entry *app); /* those that the broker lacks */
 void revisions_trim(struct controller *controller, struct app_entry *app, size_t keep);
-void revisions_drop_replayed(struct app_entry *app);
+void revisions_free_replayed(struct app_entry *app);
+void revisions_drop_replayed(
+        struct controller *controller, struct app_entry *app); /* makes room for others */
 /* Bytes of a revision from wherever they are; free() them. 0 or negative errno. */
 int revisions_bytes(struct controller *controller, const struct app_entry *app, const char *digest,
         char **ret_bytes, size_t *ret_length);

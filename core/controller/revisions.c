@@ -161,7 +161,14 @@ int revisions_bytes(struct controller *controller, const struct app_entry *app, 
 	return 0;
 }
 
-void revisions_drop_replayed(struct app_entry *app)
+void revisions_drop_replayed(struct controller *controller, struct app_entry *app)
+{
+	for (size_t i = 0; i < app->n_replayed; i++)
+		controller->held_bytes -= app->replayed[i].length;
+	revisions_free_replayed(app);
+}
+
+void revisions_free_replayed(struct app_entry *app)
 {
 	for (size_t i = 0; i < app->n_replayed; i++)
 		free(app->replayed[i].bytes);
@@ -170,19 +177,24 @@ void revisions_drop_replayed(struct app_entry *app)
 	app->n_replayed = 0;
 }
 
-static void remember_replayed(
-        struct app_entry *app, const char *digest, const struct session_message *message)
+static void remember_replayed(struct controller *controller, struct app_entry *app, const char *digest,
+        const struct session_message *message)
 {
 	struct revision_text *grown;
+	char limit[32];
 	char *bytes;
 
-	if (app->n_replayed >= REPLAYED_MAX)
+	if (app->n_replayed >= REPLAYED_MAX) {
+		(void)snprintf(limit, sizeof(limit), "%d revisions", REPLAYED_MAX);
+		event_bad_payload(
+		        controller, message->topic, "$", "the application has too many revisions", limit);
 		return;
+	}
 	grown = reallocarray(app->replayed, app->n_replayed + 1, sizeof(*grown));
 	if (!grown)
 		return;
 	app->replayed = grown;
-	bytes = bytes_copy(message->payload, message->length);
+	bytes = apps_hold(controller, message);
 	if (!bytes)
 		return;
 	grown += app->n_replayed++;
@@ -219,7 +231,7 @@ void revisions_message(struct controller *controller, struct app_entry *app, con
 	if (kept)
 		kept->retained = true;
 	else if (controller->term == 0)
-		remember_replayed(app, digest, message);
+		remember_replayed(controller, app, digest, message);
 	else if (controller->synced)
 		event_bad_payload(
 		        controller, message->topic, "$", "only the controller writes revisions", NULL);
@@ -275,7 +287,8 @@ void revisions_trim(struct controller *controller, struct app_entry *app, size_t
 
 		memcpy(digest, app->kept[i].digest, sizeof(digest));
 		if (is_used(app, digest) ||
-		        controller_retain(controller, TOPIC_APP_REVISION, app->name, digest, "", 0) < 0) {
+		        (app->kept[i].retained && controller_retain(controller, TOPIC_APP_REVISION, app->name,
+		                                          digest, "", 0) < 0)) {
 			i++;
 			continue;
 		}

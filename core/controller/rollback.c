@@ -34,9 +34,15 @@ void rollback_publish(struct controller *controller)
 {
 	cleanup_json json_t *document = NULL;
 	cleanup_free char *text = NULL;
+	const struct app_entry *app;
 
 	if (!controller->synced || controller->broker_watermark == controller->watermark)
 		return;
+	/* A broker that looked up to date would be believed at the next sync. */
+	TABLE_FOREACH(app, &controller->apps) {
+		if (app->unsettled)
+			return;
+	}
 	document = json_pack(
 	        "{s:s, s:I}", "node", controller->node, "watermark", (json_int_t)controller->watermark);
 	text = document ? json_text(document) : NULL;

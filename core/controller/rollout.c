@@ -307,6 +307,9 @@ void rollout_plan(struct controller *controller, struct app_entry *app)
 	app->waits = false;
 	app->unplaced = false;
 	app->show = true;
+	/* What is in force can not be read: nobody knows what is surplus. */
+	if (app->has_document && !revision)
+		return;
 	drop_surplus(app);
 	for (size_t i = 0; revision && i < revision->app.n_services; i++) {
 		const struct service_plan plan = {

@@ -220,7 +220,7 @@ static const char *state_word(const struct app_entry *app, enum health health)
 	if (!app->has_document)
 		return "removing";
 	if (!app->revision)
-		return "rejected";
+		return app->in_force[0] ? "degraded" : "rejected";
 	return words[health];
 }
 
@@ -237,7 +237,12 @@ static void set_state(struct app_entry *app, const struct summary *summary)
 	}
 	if (!app->has_document)
 		return; /* app_is_gone has set what it waits for */
-	if (!app->revision)
+	if (!app->revision && app->in_force[0])
+		(void)snprintf(app->reason, sizeof(app->reason),
+		        "revision %.12s can not be read any more: its instances are left as they are until "
+		        "another manifest comes",
+		        app->in_force);
+	else if (!app->revision)
 		(void)snprintf(app->reason, sizeof(app->reason),
 		        "the manifest was rejected and no revision is in force");
 	else if (summary->health != HEALTH_GOOD)
@@ -266,6 +271,7 @@ static json_t *make_status(struct controller *controller, struct app_entry *app)
 	cleanup_json json_t *services = json_object();
 	cleanup_json json_t *instances = json_array();
 	struct summary summary = { .instances = instances };
+	struct tally unknown = { .running = 0 };
 	json_t *status;
 
 	for (size_t i = 0; app->revision && i < app->revision->app.n_services; i++) {
@@ -273,6 +279,8 @@ static json_t *make_status(struct controller *controller, struct app_entry *app)
 		            services, app->revision->app.services[i].name, add_service(&summary, app, i)) < 0)
 			return NULL;
 	}
+	for (size_t i = 0; !app->revision && i < app->n_placements; i++)
+		add_placement(&summary, &unknown, app->placements[i], true);
 	add_leaving(&summary, controller, app);
 	set_state(app, &summary);
 	status = json_pack("{s:s, s:o, s:s?, s:s, s:s, s:s, s:O, s:O}", "app", app->name, "document",

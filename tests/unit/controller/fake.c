@@ -79,7 +79,7 @@ static int on_publish(void *arg, const struct session_publish *publish)
 	struct fake *fake = arg;
 	const char *topic = publish->topic;
 
-	if (fake->offline)
+	if (fake->offline || (fake->lost && strstr(topic, fake->lost)))
 		return -ENOTCONN;
 	assert_int_equal(publish->qos, 1);
 	if (publish->correlation) {
@@ -412,4 +412,12 @@ bool fake_has_event(const struct fake *fake, const char *type)
 			return true;
 	}
 	return false;
+}
+
+void fake_expect_quiet(struct fake *fake)
+{
+	cleanup_free char *text = json_text(fake->log);
+
+	if (json_array_size(fake->log) > 0)
+		fail_msg("published without need: %s", text);
 }

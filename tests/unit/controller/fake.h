@@ -23,7 +23,8 @@ struct fake {
 	json_t *answers;  /* parsed documents with correlation data */
 	json_t *echoes;   /* [topic, text] of retained documents that the broker still has to send back */
 	struct event *echo;
-	size_t echoed; /* in this fake_run */
+	size_t echoed;    /* in this fake_run */
+	const char *lost; /* nothing with this in its topic can be published; NULL: everything can */
 	bool offline;
 };
 
@@ -60,6 +61,7 @@ void fake_expect(struct fake *fake, const char *app, const char *path, const cha
 void fake_expect_int(struct fake *fake, const char *app, const char *path, int value);
 void fake_expect_contains(struct fake *fake, const char *app, const char *path, const char *part);
 size_t fake_assigned(struct fake *fake, const char *node);
+void fake_expect_quiet(struct fake *fake); /* nothing was published since the log was cleared */
 bool fake_has_event(const struct fake *fake, const char *type);
 
 #endif
