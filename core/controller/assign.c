@@ -49,6 +49,15 @@ static bool is_newer(const struct assignment *assignment, const struct fleet_nod
 	return !node->text || assignment_compare(assignment, &ours) > 0;
 }
 
+static int decode_message(struct controller *controller, const struct session_message *message,
+        struct assignment *ret_assignment, struct baton_error *err)
+{
+	int r = message->too_large ? error_set(err, EMSGSIZE, "document is too large")
+	                           : decode(message->payload, message->length, ret_assignment, err);
+
+	return r < 0 ? r : controller_note_term(controller, ret_assignment->term, err);
+}
+
 /*
  * Before the first plan the newest of journal and broker is what the predecessor wanted. Afterwards ours is:
  * a document that an agent would prefer to ours is answered with a higher term.
@@ -64,14 +73,12 @@ void assign_replayed(
 		node->changed = node->changed || (controller->synced && node->text);
 		return;
 	}
-	if (message->too_large || decode(message->payload, message->length, &assignment, &err) < 0) {
-		event_bad_payload(controller, message->topic, "$",
-		        message->too_large ? "document is too large" : err.message, NULL);
+	if (decode_message(controller, message, &assignment, &err) < 0) {
+		event_bad_document(controller, message->topic, &err);
 		node->changed = node->changed || controller->synced;
 		node->retained_same = false;
 		return;
 	}
-	controller_note_term(controller, assignment.term);
 	if (controller->term == 0 && is_newer(&assignment, node)) {
 		/* Decoded a moment ago: only memory can fail, and then the journal's document stands. */
 		(void)assign_set_text(node, message->payload, message->length, &err);
@@ -81,8 +88,8 @@ void assign_replayed(
 	                      memcmp(node->text, message->payload, message->length) == 0;
 	/* Our own echo may be older than what was published since: only a foreign, newer one is answered. */
 	if (controller->term > 0 && !node->retained_same && is_newer(&assignment, node)) {
-		controller_note_term(
-		        controller, assignment.term + (assignment.term == controller->term ? 1 : 0));
+		if (controller->highest_term == controller->term) /* our own term in another's hands */
+			controller->highest_term++;
 		node->changed = true;
 		node->renew = true;
 	}

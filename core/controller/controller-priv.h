@@ -188,8 +188,8 @@ struct controller {
 void controller_turn(struct controller *controller);
 /* What time alone changes, every CONFIG_BEAT_MS. */
 void controller_tick(struct controller *controller);
-/* A term that was seen somewhere. */
-void controller_note_term(struct controller *controller, int64_t term);
+/* A term that somebody else claims. 0, or -ERANGE when it is above TERM_OUTSIDE_MAX and not our own. */
+int controller_note_term(struct controller *controller, int64_t term, struct baton_error *err);
 /* Retained document, QoS 1. Empty text removes. Result of the publish callback. */
 int controller_retain(struct controller *controller, enum topic_kind kind, const char *first,
         const char *second, const char *text, size_t length);
@@ -197,9 +197,11 @@ int controller_retain(struct controller *controller, enum topic_kind kind, const
 /* events.c. app and instance may be NULL. */
 void event_emit(struct controller *controller, const char *type, const char *app, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
-/* A payload on a topic that has no status topic. limit may be NULL. */
+/* "payload.rejected": a payload on a topic that has no status topic. limit may be NULL. */
 void event_bad_payload(struct controller *controller, const char *topic, const char *path, const char *reason,
         const char *limit);
+/* The same for one that a decoder refused. */
+void event_bad_document(struct controller *controller, const char *topic, const struct baton_error *err);
 /* JSON payload of a message with the limits of Kconfig; NULL after an event that says what is wrong. */
 json_t *payload_json(struct controller *controller, const struct session_message *message);
 

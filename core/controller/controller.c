@@ -15,8 +15,6 @@
 #include "core/controller/journal.h"
 #include "core/controller/policies.h"
 
-/* A term above this one is nonsense from outside: no fleet elects that often. */
-#define TERM_MAX (1LL << 53)
 /* Two controllers on one broker would raise terms against each other: not faster than this. */
 #define TERM_PAUSE_MS 5000
 
@@ -62,12 +60,15 @@ int controller_retain(struct controller *controller, enum topic_kind kind, const
 	return r;
 }
 
-void controller_note_term(struct controller *controller, int64_t term)
+int controller_note_term(struct controller *controller, int64_t term, struct baton_error *err)
 {
-	if (term > TERM_MAX)
-		log_warning("term %lld from outside is ignored", (long long)term);
-	else if (term > controller->highest_term)
-		controller->highest_term = term;
+	if (term <= controller->highest_term)
+		return 0;
+	if (term > TERM_OUTSIDE_MAX)
+		return error_set(
+		        err, ERANGE, "$.term: %lld is higher than any that can be right", (long long)term);
+	controller->highest_term = term;
+	return 0;
 }
 
 /* Above every term that was seen. Without its durable record nothing is published: agents would refuse it
@@ -75,7 +76,7 @@ void controller_note_term(struct controller *controller, int64_t term)
 static int take_term(struct controller *controller)
 {
 	int64_t term = controller->highest_term + 1;
-	int r = journal_write_term(controller, term);
+	int r = term > TERM_MAX ? -ERANGE : journal_write_term(controller, term);
 
 	controller->term_raised_ms = clock_boot_ms();
 	if (r < 0)

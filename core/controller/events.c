@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the controller says on the topic `events`, and about payloads that nobody else gives a verdict on. */
 #include <baton/kconfig.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +72,14 @@ void event_bad_payload(struct controller *controller, const char *topic, const c
 	event = json_pack("{s:s, s:o, s:s, s:o, s:s*}", "type", "payload.rejected", "topic",
 	        outside_text(topic), "path", path, "reason", outside_text(reason), "limit", limit);
 	publish_event(controller, event);
+}
+
+void event_bad_document(struct controller *controller, const char *topic, const struct baton_error *err)
+{
+	char limit[32];
+
+	(void)snprintf(limit, sizeof(limit), "term %lld", (long long)TERM_OUTSIDE_MAX);
+	event_bad_payload(controller, topic, "$", err->message, err->code == ERANGE ? limit : NULL);
 }
 
 json_t *payload_json(struct controller *controller, const struct session_message *message)

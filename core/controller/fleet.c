@@ -259,11 +259,15 @@ static int take_report(struct controller *controller, struct fleet_node *node, c
 		report_release(&report);
 		return error_set(err, EINVAL, "$.node: must be the node of the topic");
 	}
+	r = controller_note_term(controller, report.term, err);
+	if (r < 0) {
+		report_release(&report);
+		return r;
+	}
 	mark_differences(controller, &node->report, &report);
 	report_release(&node->report);
 	node->report = report;
 	node->has_report = document != NULL;
-	controller_note_term(controller, report.term);
 	note_running(node);
 	return 0;
 }
@@ -277,9 +281,10 @@ static int take_beat(struct controller *controller, struct fleet_node *node, con
 	if (!document)
 		return error_set(err, EINVAL, "$: must be an object");
 	r = node_beat_decode(document, &beat, err);
+	if (r == 0)
+		r = controller_note_term(controller, beat.term, err);
 	if (r < 0)
 		return r;
-	controller_note_term(controller, beat.term);
 	heard(controller, node);
 	return 0;
 }
@@ -337,7 +342,7 @@ void fleet_message(
 	}
 	for (size_t i = 0; i < array_size(takers); i++) {
 		if (takers[i].kind == topic->kind && takers[i].take(controller, node, document, &err) < 0)
-			event_bad_payload(controller, message->topic, "$", err.message, NULL);
+			event_bad_document(controller, message->topic, &err);
 	}
 }
 

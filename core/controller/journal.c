@@ -280,6 +280,13 @@ static int parse(const char *text, size_t length, json_t **ret_document, struct 
 	return json_parse(text, length, limits, ret_document, err);
 }
 
+/* Our own may be above what others are believed: a lie of theirs brought it there. */
+static void note_own_term(struct controller *controller, int64_t term)
+{
+	if (term > controller->highest_term)
+		controller->highest_term = term;
+}
+
 static int load_term(struct controller *controller, const char *name, const char *text, size_t length)
 {
 	cleanup_json json_t *document = NULL;
@@ -289,9 +296,9 @@ static int load_term(struct controller *controller, const char *name, const char
 
 	(void)name;
 	if (r == 0)
-		r = json_need_int(document, "term", 0, INT64_MAX, &term, &err);
+		r = json_need_int(document, "term", 0, TERM_MAX, &term, &err);
 	if (r == 0)
-		controller_note_term(controller, term);
+		note_own_term(controller, term);
 	return r;
 }
 
@@ -354,7 +361,7 @@ static int load_node(struct controller *controller, const char *name, const char
 	int r = node ? assign_set_text(node, text, length, &err) : -ENOMEM;
 
 	if (r == 0)
-		controller_note_term(controller, node->term);
+		note_own_term(controller, node->term);
 	return r;
 }
 

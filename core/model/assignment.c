@@ -110,7 +110,7 @@ int assignment_decode(const json_t *document, struct assignment *ret_assignment,
 
 	if (!json_is_object(document))
 		return error_set(err, EINVAL, "$: must be an object");
-	r = document_count(document, "term", &assignment.term, err);
+	r = json_need_int(document, "term", 0, TERM_MAX, &assignment.term, err);
 	if (r == 0)
 		r = document_count(document, "revision", &assignment.revision, err);
 	if (r == 0)

@@ -13,6 +13,14 @@
 #define INSTANCE_ID_MAX      128 /* app.service.slot.hash: the ABI's limit on ids */
 #define INSTANCE_HASH_LENGTH 10
 
+/*
+ * The highest term that anybody is believed: no fleet elects that often, and a term can never be lowered
+ * again. A controller that was told of this one goes on above it, which its own journal and every agent
+ * accept up to TERM_MAX: a node that lies cannot bring the fleet to a term that nobody can surpass.
+ */
+#define TERM_OUTSIDE_MAX (INT64_C(1) << 40)
+#define TERM_MAX         (TERM_OUTSIDE_MAX + (INT64_C(1) << 32))
+
 struct assignment_ref {
 	char id[INSTANCE_ID_MAX + 1]; /* unique: app "." service "." slot "." hash of the container spec */
 	char app[64];

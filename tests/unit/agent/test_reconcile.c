@@ -419,6 +419,31 @@ static void test_fence(void **state)
 	rig_free(rig);
 }
 
+/* A term can never be lowered again: one that is too high must not be taken. */
+static void test_highest_term(void **state)
+{
+	struct rig *rig = rig_new();
+	char text[96];
+
+	(void)state;
+	rig_up(rig);
+	rig_forget_published(rig);
+	(void)snprintf(text, sizeof(text), "{\"term\": %lld, \"revision\": 1, \"instances\": []}",
+	        (long long)TERM_MAX + 1);
+	rig_deliver(rig, "nodes/" RIG_NODE "/desired", text, true);
+	assert_true(rig_event(rig, "payload.rejected"));
+	rig_forget_published(rig);
+	rig_assign(rig, 1, 1, NULL, 0);
+	assert_false(rig_event(rig, "desired.refused"));
+	(void)snprintf(text, sizeof(text), "{\"term\": %lld, \"revision\": 1, \"instances\": []}",
+	        (long long)TERM_MAX);
+	rig_deliver(rig, "nodes/" RIG_NODE "/desired", text, true);
+	assert_false(rig_event(rig, "payload.rejected"));
+	rig_assign(rig, 2, 1, NULL, 0);
+	assert_true(rig_event(rig, "desired.refused"));
+	rig_free(rig);
+}
+
 static void test_report_numbers(void **state)
 {
 	struct rig *rig = rig_new();
@@ -521,6 +546,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_known_leaves_alone),
 		cmocka_unit_test(test_hello_refused),
 		cmocka_unit_test(test_fence),
+		cmocka_unit_test(test_highest_term),
 		cmocka_unit_test(test_report_numbers),
 		cmocka_unit_test(test_report_of_the_maximum),
 	};

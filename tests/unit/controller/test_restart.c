@@ -449,58 +449,6 @@ static void older_manifest_of_a_rolled_back_broker_is_not_taken(void **state)
 	fake_free(fake);
 }
 
-static int64_t term_of(const struct fake *fake, const char *topic)
-{
-	cleanup_json json_t *document = fake_json(fake, topic);
-
-	return json_get_int(document, "term", -1);
-}
-
-static void terms_grow_above_everything_seen(void **state)
-{
-	struct fake *fake = start();
-	int64_t term = term_of(fake, "nodes/n1/desired");
-
-	(void)state;
-	fake_stop(fake);
-	fake_put(fake, "nodes/n9/reported",
-	        "{\"node\": \"n9\", \"boot\": \"b\", \"term\": 77, \"revision\": 1, \"instances\": []}",
-	        true);
-	fake_start(fake);
-	fake_put(fake, "apps/shop/desired", "", true);
-	assert_int_equal(term, 1);
-	assert_int_equal(term_of(fake, "nodes/n1/desired"), 78);
-	/* Nonsense does not carry the term to where it can not grow any more. */
-	fake_put(fake, "nodes/n9/reported",
-	        "{\"node\": \"n9\", \"boot\": \"b\", \"term\": 9223372036854775807, \"revision\": 1, "
-	        "\"instances\": []}",
-	        true);
-	fake_stop(fake);
-	fake_start(fake);
-	fake_put(fake, "apps/shop/desired", CART, true);
-	assert_int_equal(term_of(fake, "nodes/n1/desired"), 79);
-	fake_free(fake);
-}
-
-static void revisions_grow_within_a_term(void **state)
-{
-	struct fake *fake = start();
-	int64_t last = 0;
-
-	(void)state;
-	for (int i = 0; i < 5; i++) {
-		char text[64];
-
-		(void)snprintf(text, sizeof(text), "{\"service\": \"cart\", \"replicas\": %d}", 8 + 2 * i);
-		(void)fake_ask(fake, "apps/shop/command/scale", text);
-		cleanup_json json_t *document = fake_json(fake, "nodes/n1/desired");
-
-		assert_true(json_get_int(document, "revision", 0) > last);
-		last = json_get_int(document, "revision", 0);
-	}
-	fake_free(fake);
-}
-
 static void damaged_journal_is_set_aside(void **state)
 {
 	struct fake *fake = start();
@@ -554,8 +502,6 @@ int main(void)
 		cmocka_unit_test(reconnect_writes_and_publishes_nothing),
 		cmocka_unit_test(return_to_an_older_manifest_while_away_is_obeyed),
 		cmocka_unit_test(older_manifest_of_a_rolled_back_broker_is_not_taken),
-		cmocka_unit_test(terms_grow_above_everything_seen),
-		cmocka_unit_test(revisions_grow_within_a_term),
 		cmocka_unit_test(damaged_journal_is_set_aside),
 		cmocka_unit_test(offline_means_silence),
 	};
