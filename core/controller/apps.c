@@ -112,6 +112,7 @@ static void take_removal(struct controller *controller, struct app_entry *app)
 	app->has_document = false;
 	app->judged = false;
 	app->rejected = false;
+	app->truncated = false;
 	app->document[0] = '\0';
 	app->in_force[0] = '\0';
 	json_decref(steal_ptr(app->errors));
@@ -140,6 +141,7 @@ static void set_verdict(struct app_entry *app, const struct verdict *verdict, bo
 	json_decref(app->warnings);
 	app->errors = verdict_errors_json(verdict);
 	app->warnings = verdict_warnings_json(verdict);
+	app->truncated = verdict->truncated;
 	app->rejected = rejected;
 	app->judged = true;
 }

@@ -106,6 +106,7 @@ struct app_entry {
 	char document[DIGEST_HEX_SIZE]; /* "" when it was too large to be looked at */
 	json_t *errors;                 /* of the document's verdict */
 	json_t *warnings;
+	bool truncated; /* there are more of them */
 
 	char in_force[DIGEST_HEX_SIZE]; /* "": none */
 	struct revision *revision;      /* the same, decoded; NULL until synced */

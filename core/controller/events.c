@@ -11,22 +11,7 @@
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/controller/controller-priv.h"
-
-/* Topics and reasons come from outside: what is not UTF-8 is shown as question marks, not dropped. */
-static json_t *outside_text(const char *text)
-{
-	json_t *value = json_string(text);
-	char clean[REASON_SIZE];
-
-	if (value)
-		return value;
-	(void)snprintf(clean, sizeof(clean), "%s", text);
-	for (char *c = clean; *c; c++) {
-		if ((unsigned char)*c >= 0x7f)
-			*c = '?';
-	}
-	return json_string(clean);
-}
+#include "core/model/text.h"
 
 static void publish_event(struct controller *controller, json_t *event)
 {
@@ -59,7 +44,7 @@ void event_emit(struct controller *controller, const char *type, const char *app
 	(void)vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
 	log_info("%s%s%s: %s", type, app ? " " : "", app ? app : "", reason);
-	event = json_pack("{s:s, s:s*, s:o}", "type", type, "app", app, "reason", outside_text(reason));
+	event = json_pack("{s:s, s:s*, s:o}", "type", type, "app", app, "reason", document_any_text(reason));
 	publish_event(controller, event);
 }
 
@@ -70,7 +55,7 @@ void event_bad_payload(struct controller *controller, const char *topic, const c
 
 	log_warning("payload on %s refused: %s: %s", topic, path, reason);
 	event = json_pack("{s:s, s:o, s:s, s:o, s:s*}", "type", "payload.rejected", "topic",
-	        outside_text(topic), "path", path, "reason", outside_text(reason), "limit", limit);
+	        document_any_text(topic), "path", path, "reason", document_any_text(reason), "limit", limit);
 	publish_event(controller, event);
 }
 

@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/json.h"
 #include "core/base/strv.h"
+#include "core/model/text.h"
 
 #define TYPE_PLACEMENT "placement"
 #define SPREAD         "spread"
@@ -94,8 +95,9 @@ static void show(struct controller *controller, const struct verdict_text *verdi
 
 	clock_format(clock_wall_ms(), since);
 	if (verdict->reason &&
-	        json_array_append_new(errors, json_pack("{s:s, s:s, s:s*}", "path", "$", "reason",
-	                                              verdict->reason, "limit", verdict->limit)) < 0)
+	        json_array_append_new(
+	                errors, json_pack("{s:s, s:o, s:s*}", "path", "$", "reason",
+	                                document_any_text(verdict->reason), "limit", verdict->limit)) < 0)
 		return;
 	document =
 	        json_pack("{s:s, s:s, s:s, s:s?, s:O, s:s}", "policy", verdict->name, "type", verdict->type,

@@ -11,6 +11,10 @@
 #include "core/base/strv.h"
 #include "core/controller/controller-priv.h"
 #include "core/ipc/identity.h"
+#include "core/model/text.h"
+
+/* Entries that stay of a list when the document is too large. */
+#define SHORT_LIST 4
 
 /* What a service or instance means for the application; the worst one is shown. */
 enum health { HEALTH_GOOD, HEALTH_PROGRESS, HEALTH_DEGRADED };
@@ -59,9 +63,9 @@ static void list(struct summary *summary, json_t *instance)
 static json_t *instance_json(const struct assignment_ref *ref, const char *node, const char *state,
         const char *reason, const char *since)
 {
-	return json_pack("{s:s, s:s, s:I, s:s?, s:s, s:s, s:s, s:i, s:n}", "id", ref->id, "service",
-	        ref->service, "slot", (json_int_t)ref->slot, "node", node, "state", state, "reason", reason,
-	        "since", since, "restarts", 0, "exit_code");
+	return json_pack("{s:s, s:s, s:I, s:s?, s:s, s:o, s:s, s:i, s:n}", "id", ref->id, "service",
+	        ref->service, "slot", (json_int_t)ref->slot, "node", node, "state", state, "reason",
+	        document_any_text(reason), "since", since, "restarts", 0, "exit_code");
 }
 
 static json_t *reported_json(
@@ -183,9 +187,9 @@ static json_t *add_service(struct summary *summary, const struct app_entry *app,
 	summary->running += tally.running;
 	if (!policy[0])
 		policy = service->placement_policy ? service->placement_policy : "spread";
-	return json_pack("{s:I, s:I, s:I, s:s, s:s}", "replicas", (json_int_t)replicas, "running",
+	return json_pack("{s:I, s:I, s:I, s:s, s:o}", "replicas", (json_int_t)replicas, "running",
 	        (json_int_t)tally.running, "updated", (json_int_t)tally.updated, "policy", policy, "reason",
-	        service_reason(state, &tally, replicas, reason));
+	        document_any_text(service_reason(state, &tally, replicas, reason)));
 }
 
 /* Instances that are on their way out: reported, but no longer assigned. */
@@ -261,9 +265,51 @@ static json_t *document_json(const struct app_entry *app)
 
 	if (!app->has_document)
 		return json_null();
-	return json_pack("{s:s?, s:s, s:O, s:O}", "digest", app->document[0] ? app->document : NULL,
+	return json_pack("{s:s?, s:s, s:O, s:O, s:o*}", "digest", app->document[0] ? app->document : NULL,
 	        "verdict", app->rejected ? "rejected" : "accepted", "errors",
-	        app->errors ? app->errors : none, "warnings", app->warnings ? app->warnings : none);
+	        app->errors ? app->errors : none, "warnings", app->warnings ? app->warnings : none,
+	        "truncated", app->truncated ? json_true() : NULL);
+}
+
+/* The first half of a list, in place of it. How many went; 0 when it is short already. */
+static size_t halve(json_t *object, const char *name)
+{
+	const json_t *list = json_object_get(object, name);
+	size_t count = json_array_size(list);
+	json_t *half;
+
+	if (count <= SHORT_LIST)
+		return 0;
+	half = json_array();
+	for (size_t i = 0; half && i < count / 2; i++)
+		(void)json_array_append(half, json_array_get(list, i));
+	return json_object_set_new(object, name, half) == 0 ? count - count / 2 : 0;
+}
+
+/* False when there is nothing left to leave out. */
+static bool shorten(json_t *status)
+{
+	json_t *document = json_object_get(status, "document");
+	size_t gone = halve(document, "errors") + halve(document, "warnings");
+	int64_t omitted = json_get_int(status, "instances_omitted", 0);
+
+	if (gone > 0)
+		return json_object_set_new(document, "truncated", json_true()) == 0;
+	gone = halve(status, "instances");
+	return gone > 0 && json_object_set_new(status, "instances_omitted",
+	                           json_integer((json_int_t)(omitted + (int64_t)gone))) == 0;
+}
+
+/* Not larger than any other document may be. */
+static char *status_text(json_t *status)
+{
+	char *text = json_text(status);
+
+	while (text && strlen(text) > CONFIG_MAX_DOCUMENT_BYTES && shorten(status)) {
+		free(text);
+		text = json_text(status);
+	}
+	return text;
 }
 
 static json_t *make_status(struct controller *controller, struct app_entry *app)
@@ -283,9 +329,10 @@ static json_t *make_status(struct controller *controller, struct app_entry *app)
 		add_placement(&summary, &unknown, app->placements[i], true);
 	add_leaving(&summary, controller, app);
 	set_state(app, &summary);
-	status = json_pack("{s:s, s:o, s:s?, s:s, s:s, s:s, s:O, s:O}", "app", app->name, "document",
+	status = json_pack("{s:s, s:o, s:s?, s:s, s:o, s:s, s:O, s:O}", "app", app->name, "document",
 	        document_json(app), "revision", app->in_force[0] ? app->in_force : NULL, "state", app->state,
-	        "reason", app->reason, "since", app->since, "services", services, "instances", instances);
+	        "reason", document_any_text(app->reason), "since", app->since, "services", services,
+	        "instances", instances);
 	if (status && summary.omitted > 0)
 		(void)json_object_set_new(
 		        status, "instances_omitted", json_integer((json_int_t)summary.omitted));
@@ -295,7 +342,7 @@ static json_t *make_status(struct controller *controller, struct app_entry *app)
 void status_show(struct controller *controller, struct app_entry *app)
 {
 	cleanup_json json_t *status = make_status(controller, app);
-	cleanup_free char *text = status ? json_text(status) : NULL;
+	cleanup_free char *text = status ? status_text(status) : NULL;
 
 	if (!text || (app->status && strcmp(app->status, text) == 0)) {
 		app->show = !text;
@@ -333,6 +380,12 @@ static void take_state(struct app_entry *app, const struct session_message *mess
 	app->status = bytes_copy(message->payload, message->length);
 }
 
+static bool is_ours(const struct app_entry *app, const struct session_message *message)
+{
+	return app->status && !message->too_large && strlen(app->status) == message->length &&
+	       memcmp(app->status, message->payload, message->length) == 0;
+}
+
 /* What a predecessor, or we before the connection was lost, had said. */
 void status_replayed(struct controller *controller, const char *name, const struct session_message *message)
 {
@@ -349,8 +402,7 @@ void status_replayed(struct controller *controller, const char *name, const stru
 	app->status_retained = true;
 	if (!app->state)
 		take_state(app, message);
-	else if (app->status && (strlen(app->status) != message->length ||
-	                                memcmp(app->status, message->payload, message->length) != 0))
+	else if (!is_ours(app, message))
 		free(steal_ptr(app->status)); /* not ours: publish again */
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/base/error.h"
+#include "core/model/text.h"
 
 /* Required string of at most size - 1 bytes into text[size]. */
 int document_text(
@@ -34,13 +35,7 @@ int document_count(const json_t *object, const char *name, int64_t *ret_count, s
 int document_strings(
         const json_t *object, const char *name, size_t max, char ***ret_vector, struct baton_error *err);
 
-/*
- * A JSON string of any bytes: what is not UTF-8 becomes "?". Reasons quote what workloads, images and
- * firmware say, and one bad byte there must not keep a report from being sent. NULL when out of memory.
- */
-json_t *document_any_text(const char *text);
-
-/* Array of such strings. New reference, NULL when out of memory. */
+/* Array of document_any_text. New reference, NULL when out of memory. */
 json_t *document_strings_json(char *const *vector);
 
 #endif

@@ -330,7 +330,8 @@ void fake_report_but(struct fake *fake, const char *node, const char *part, enum
 
 		instance->ref = assignment.refs[i];
 		instance->state = odd ? state : INSTANCE_RUNNING;
-		(void)snprintf(instance->reason, sizeof(instance->reason), "test says so");
+		(void)snprintf(instance->reason, sizeof(instance->reason), "%s",
+		        fake->reason ? fake->reason : "test says so");
 		instance->has_exit = odd && state != INSTANCE_RUNNING;
 		instance->exit_code = odd ? exit_code : 0;
 		instance->restarts = odd ? (uint32_t)restarts : 0;

@@ -23,8 +23,9 @@ struct fake {
 	json_t *answers;  /* parsed documents with correlation data */
 	json_t *echoes;   /* [topic, text] of retained documents that the broker still has to send back */
 	struct event *echo;
-	size_t echoed;    /* in this fake_run */
-	const char *lost; /* nothing with this in its topic can be published; NULL: everything can */
+	size_t echoed;      /* in this fake_run */
+	const char *reason; /* of every reported instance; NULL: some text */
+	const char *lost;   /* nothing with this in its topic can be published; NULL: everything can */
 	bool offline;
 };
 
