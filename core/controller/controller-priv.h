@@ -26,8 +26,9 @@ struct placement { /* one slot of a service on one node; owned by its applicatio
 	int64_t cpu; /* what it reserves there */
 	int64_t memory;
 	int64_t since_ms;   /* wall clock, for people */
-	int64_t running_ms; /* boot clock, first report of `running` without another state since; 0: not
-	                       running */
+	int64_t running_ms; /* boot clock, first report of `running` without another state or a restart
+	                       since; 0: not running */
+	uint32_t restarts;  /* of that report */
 };
 
 struct fleet_node {
@@ -210,6 +211,8 @@ json_t *payload_json(struct controller *controller, const struct session_message
 void fleet_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message);
 void fleet_tick(struct controller *controller);
+/* What the node's report says of its placements; again when they were not known yet. */
+void fleet_note_running(struct fleet_node *node);
 bool fleet_node_ready(const struct fleet_node *node); /* new instances may go there */
 /* NULL when the fleet is full or memory short. */
 struct fleet_node *fleet_take_node(struct controller *controller, const char *name);

@@ -359,6 +359,7 @@ static void adopt(struct controller *controller)
 	TABLE_FOREACH(node, &controller->nodes) {
 		if (assign_adopt(controller, node) < 0)
 			log_error("node %s: its assignment can not be taken over", node->name);
+		fleet_note_running(node);
 	}
 	apps_adopted(controller);
 }

@@ -234,7 +234,7 @@ static void mark_differences(
 	}
 }
 
-static void note_running(struct fleet_node *node)
+void fleet_note_running(struct fleet_node *node)
 {
 	for (size_t i = 0; i < node->n_placements; i++) {
 		struct placement *placement = node->placements[i];
@@ -242,8 +242,9 @@ static void note_running(struct fleet_node *node)
 
 		if (!instance || instance->state != INSTANCE_RUNNING)
 			placement->running_ms = 0;
-		else if (placement->running_ms == 0)
+		else if (placement->running_ms == 0 || placement->restarts != instance->restarts)
 			placement->running_ms = clock_boot_ms();
+		placement->restarts = instance ? instance->restarts : 0;
 	}
 }
 
@@ -268,7 +269,7 @@ static int take_report(struct controller *controller, struct fleet_node *node, c
 	report_release(&node->report);
 	node->report = report;
 	node->has_report = document != NULL;
-	note_running(node);
+	fleet_note_running(node);
 	return 0;
 }
 

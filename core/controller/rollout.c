@@ -148,16 +148,11 @@ static void place(const struct service_plan *plan)
 	(void)snprintf(state->unplaced, sizeof(state->unplaced), "the controller is out of memory");
 }
 
-static enum progress running_progress(
-        const struct placement *placement, const struct report_instance *instance, bool *ret_time_helps)
+/* To run is not to work: what ends soon after its start must not replace the others. */
+static bool has_settled(const struct placement *placement)
 {
-	/* One that had to be restarted has to stay up for a while before it counts. */
-	if (instance->restarts == 0 ||
-	        (placement->running_ms > 0 &&
-	                clock_boot_ms() - placement->running_ms >= CONFIG_ROLLOUT_SETTLE_MS))
-		return SETTLED;
-	*ret_time_helps = true;
-	return WAITING;
+	return placement->running_ms > 0 &&
+	       clock_boot_ms() - placement->running_ms >= CONFIG_ROLLOUT_SETTLE_MS;
 }
 
 static enum progress progress_of(
@@ -174,9 +169,13 @@ static enum progress progress_of(
 		        fleet_node_trouble(placement->node, trouble));
 		return WAITING;
 	}
-	if (instance && instance->state == INSTANCE_RUNNING)
-		progress = running_progress(placement, instance, ret_time_helps);
-	else if (instance && instance->state == INSTANCE_EXITED)
+	if (instance && instance->state == INSTANCE_RUNNING) {
+		*ret_time_helps = !has_settled(placement);
+		(void)snprintf(reason, REASON_SIZE, "waits until %.128s on %s has been up for %d s",
+		        placement->ref.id, placement->node->name, CONFIG_ROLLOUT_SETTLE_MS / 1000);
+		return *ret_time_helps ? WAITING : SETTLED;
+	}
+	if (instance && instance->state == INSTANCE_EXITED)
 		progress = instance->exit_code == 0 ? SETTLED : FAILED;
 	else if (instance && (instance->state == INSTANCE_BACKOFF || instance->state == INSTANCE_FAILED))
 		progress = FAILED;

@@ -73,7 +73,8 @@ def test_change_replaces_instances_one_by_one(fleet, node):
     with fleet.client.changed:
         start = len(fleet.client.history)
     fleet.apply(manifest(web=service(environment={"V": "2"}, scale=3)))
-    fleet.wait_running("shop", 3, timeout=40, condition=lambda item: item["id"] not in old)
+    # Each of the first two has to stay up for a while before the next one is replaced.
+    fleet.wait_running("shop", 3, timeout=90, condition=lambda item: item["id"] not in old)
     fewest = 3
     for _, topic, payload in fleet.client.history[start:]:
         if topic == "nodes/n1/reported" and payload:

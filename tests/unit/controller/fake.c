@@ -12,10 +12,13 @@
 
 #include <cmocka.h>
 
+#include <baton/kconfig.h>
+
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "core/base/timeval.h"
+#include "core/controller/controller-priv.h"
 
 #define PREFIX "fleet"
 /* More echoes than this in one run of the loop are a controller that never comes to rest. */
@@ -348,6 +351,19 @@ void fake_report_but(struct fake *fake, const char *node, const char *part, enum
 void fake_report(struct fake *fake, const char *node, enum instance_state state)
 {
 	fake_report_but(fake, node, "", state, 0, 0);
+}
+
+void fake_settle(struct fake *fake)
+{
+	struct app_entry *app;
+
+	TABLE_FOREACH(app, &fake->controller->apps) {
+		for (size_t i = 0; i < app->n_placements; i++) {
+			if (app->placements[i]->running_ms > 0)
+				app->placements[i]->running_ms -= CONFIG_ROLLOUT_SETTLE_MS;
+		}
+	}
+	controller_tick(fake->controller);
 }
 
 static json_t *member(struct fake *fake, const char *app, const char *path, json_t **ret_document)

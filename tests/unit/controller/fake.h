@@ -54,6 +54,9 @@ void fake_report(struct fake *fake, const char *node, enum instance_state state)
 void fake_report_but(struct fake *fake, const char *node, const char *part, enum instance_state state,
         int exit_code, int restarts);
 
+/* What runs has been up for as long as an update wants it. */
+void fake_settle(struct fake *fake);
+
 /* Borrowed until the next message; NULL when nothing is retained there. */
 const char *fake_text(const struct fake *fake, const char *topic);
 json_t *fake_json(const struct fake *fake, const char *topic); /* new reference; fails the test without */

@@ -11,6 +11,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
+#include "core/controller/controller-priv.h"
 #include "tests/unit/controller/fake.h"
 
 #define CART(image, more) MANIFEST("\"cart\": {\"image\": \"" image "\", \"scale\": 3" more "}")
@@ -61,9 +62,14 @@ static void one_slot_at_a_time(void **state)
 	fake_report_but(fake, "n1", "cart.1.", INSTANCE_STARTING, 0, 0);
 	assert_int_equal(replaced(fake, "n1", before), 1);
 	fake_expect_contains(fake, "shop", "services/cart/reason", "waits for shop.cart.1.");
+	/* Up, but it may end in a moment. */
 	fake_report(fake, "n1", INSTANCE_RUNNING);
+	assert_int_equal(replaced(fake, "n1", before), 1);
+	fake_expect_contains(fake, "shop", "services/cart/reason", "has been up for");
+	fake_settle(fake);
 	assert_int_equal(replaced(fake, "n1", before), 2);
 	fake_report(fake, "n1", INSTANCE_RUNNING);
+	fake_settle(fake);
 	assert_int_equal(replaced(fake, "n1", before), 3);
 	fake_report(fake, "n1", INSTANCE_RUNNING);
 	fake_expect(fake, "shop", "state", "running");
@@ -91,6 +97,45 @@ static void failure_pauses_and_a_fix_goes_on(void **state)
 	fake_put(fake, "apps/shop/desired", CART("cart:3", ""), true);
 	assert_int_equal(replaced(fake, "n1", before), 1);
 	fake_report(fake, "n1", INSTANCE_RUNNING);
+	fake_settle(fake);
+	assert_int_equal(replaced(fake, "n1", before), 2);
+	fake_free(fake);
+}
+
+/* An image that crashes after some seconds, and agents that report only what stands at the end. */
+static void what_keeps_crashing_replaces_one(void **state)
+{
+	struct fake *fake = fake_new();
+	cleanup_json json_t *before = start(fake);
+
+	(void)state;
+	fake_put(fake, "apps/shop/desired", CART("cart:2", ""), true);
+	for (int restarts = 0; restarts < 3; restarts++) {
+		fake_report_but(fake, "n1", "cart.1.", INSTANCE_RUNNING, 0, restarts);
+		controller_tick(fake->controller);
+		assert_int_equal(replaced(fake, "n1", before), 1);
+		apps_find(fake->controller, "shop")->placements[0]->running_ms -=
+		        CONFIG_ROLLOUT_SETTLE_MS - 1000;
+	}
+	fake_report_but(fake, "n1", "cart.1.", INSTANCE_BACKOFF, 1, 3);
+	fake_settle(fake);
+	assert_int_equal(replaced(fake, "n1", before), 1);
+	fake_expect(fake, "shop", "state", "degraded");
+	fake_free(fake);
+}
+
+/* The reports came before the assignments that they belong to. */
+static void update_goes_on_after_a_restart(void **state)
+{
+	struct fake *fake = fake_new();
+	cleanup_json json_t *before = start(fake);
+
+	(void)state;
+	fake_put(fake, "apps/shop/desired", CART("cart:2", ""), true);
+	fake_report_but(fake, "n1", "cart.1.", INSTANCE_RUNNING, 0, 1);
+	fake_stop(fake);
+	fake_start(fake);
+	fake_settle(fake);
 	assert_int_equal(replaced(fake, "n1", before), 2);
 	fake_free(fake);
 }
@@ -152,8 +197,10 @@ static void offline_nodes_come_last(void **state)
 	fake_put(fake, "apps/shop/desired", CART("cart:2", ""), true);
 	assert_int_equal(replaced(fake, "n2", before), 1);
 	assert_int_equal(replaced(fake, "n1", before), 0);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
 		fake_report(fake, "n2", INSTANCE_RUNNING);
+		fake_settle(fake);
+	}
 	assert_int_equal(replaced(fake, "n1", before), 1);
 	fake_expect_contains(fake, "shop", "services/cart/reason", "node n1 is offline");
 	fake_free(fake);
@@ -200,8 +247,10 @@ static void old_revisions_go_when_nothing_refers_to_them(void **state)
 	(void)snprintf(topic, sizeof(topic), "apps/shop/revisions/%s",
 	        json_get_string(json_array_get(json_object_get(before, "instances"), 2), "digest", ""));
 	assert_non_null(fake_text(fake, topic));
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
 		fake_report(fake, "n1", INSTANCE_RUNNING);
+		fake_settle(fake);
+	}
 	assert_null(fake_text(fake, topic));
 	json_object_foreach(fake->retained, name, value)
 		kept += strstr(name, "/revisions/") != NULL;
@@ -214,6 +263,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_slot_at_a_time),
 		cmocka_unit_test(failure_pauses_and_a_fix_goes_on),
+		cmocka_unit_test(what_keeps_crashing_replaces_one),
+		cmocka_unit_test(update_goes_on_after_a_restart),
 		cmocka_unit_test(restart_never_counts_when_ended_well),
 		cmocka_unit_test(same_container_is_not_touched),
 		cmocka_unit_test(offline_nodes_come_last),
