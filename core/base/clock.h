@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two clocks: the boot clock decides, the wall clock is only shown to people. */
+/* The clocks: the boot clock decides, the wall clock is only shown to people, the thread's bounds work. */
 #ifndef BATON_BASE_CLOCK_H
 #define BATON_BASE_CLOCK_H
 
@@ -11,6 +11,10 @@
 /* Milliseconds and nanoseconds of CLOCK_BOOTTIME: goes on during suspend, never jumps. */
 int64_t clock_boot_ms(void);
 int64_t clock_boot_ns(void);
+
+/* CPU time of the calling thread: stands still while others have the CPU. A system call, unlike the others.
+ */
+int64_t clock_thread_ns(void);
 
 /* Milliseconds of CLOCK_REALTIME since 1970. Never used in a decision. */
 int64_t clock_wall_ms(void);

@@ -22,7 +22,7 @@ struct published {
 	size_t length;
 	char digest[DIGEST_HEX_SIZE];
 	struct policy *policy; /* NULL: not loaded, or out */
-	unsigned failures;     /* since the last source */
+	unsigned failures;     /* in a row */
 	struct baton_error error;
 	bool rejected;
 	bool seen; /* since the last connect */
@@ -354,7 +354,7 @@ bool policies_scorer(
 	case POLICY_SPREAD: policy = builtin_policy(controller, SPREAD); break;
 	default: *ret_scorer = (struct scorer){ .score = score_in_c }; return true;
 	}
-	*ret_scorer = (struct scorer){ filter_in_lua, score_in_lua, policy };
+	*ret_scorer = (struct scorer){ filter_in_lua, score_in_lua, policy, CONFIG_POLICY_DECISION_MS };
 	return policy != NULL;
 }
 
@@ -379,6 +379,20 @@ void policies_failed(struct controller *controller, const char *name, enum polic
 	entry->error = *err;
 	show_entry(controller, entry);
 	event_emit(controller, "policy.failed", NULL, "%s: %.300s", name, err->message);
+}
+
+void policies_succeeded(struct controller *controller, const char *name, enum policy_level level)
+{
+	struct published *entry;
+
+	if (level != POLICY_PUBLISHED)
+		return;
+	entry = table_find(&controller->policies->published, name);
+	if (!entry || entry->failures == 0)
+		return;
+	entry->failures = 0;
+	entry->error = (struct baton_error){ 0 };
+	show_entry(controller, entry);
 }
 
 void policies_note(struct controller *controller, const char *name, char text[static REASON_SIZE])

@@ -28,6 +28,9 @@ bool policies_scorer(
 void policies_failed(struct controller *controller, const char *name, enum policy_level level,
         const struct baton_error *err);
 
+/* It decided: failures count in a row only. */
+void policies_succeeded(struct controller *controller, const char *name, enum policy_level level);
+
 /* Why the published policy `name` is not used, or that there is none at all; "" when neither. */
 void policies_note(struct controller *controller, const char *name, char text[static REASON_SIZE]);
 

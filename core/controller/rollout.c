@@ -139,6 +139,10 @@ static void place(const struct service_plan *plan)
 			policies_note(plan->controller, name, state->note);
 			continue;
 		}
+		/* One that was not asked, because no node fits, has not shown anything. */
+		if (r > 0)
+			policies_succeeded(plan->controller, name, level);
+		policies_note(plan->controller, name, state->note);
 		(void)snprintf(state->policy, sizeof(state->policy), "%s",
 		        level_names[level] ? level_names[level] : name);
 		if (r == 0)

@@ -26,6 +26,8 @@ struct schedule {
 	uint64_t seed;
 	struct candidate *heap; /* best first */
 	size_t count;
+	int64_t boot_ns; /* when it began */
+	int64_t thread_ns;
 	bool stale; /* the first one was given an instance since it was scored */
 };
 
@@ -71,6 +73,15 @@ static void drop_first(struct schedule *schedule)
 	sift_down(schedule, 0);
 }
 
+/* The boot clock is ahead of the thread's, and cheaper to ask. */
+static bool is_out_of_time(const struct schedule *schedule)
+{
+	int64_t budget_ns = schedule->scorer->budget_ms * 1000000;
+
+	return budget_ns > 0 && clock_boot_ns() - schedule->boot_ns > budget_ns &&
+	       clock_thread_ns() - schedule->thread_ns > budget_ns;
+}
+
 /* 1 and *ret_score; 0 when the policy does not want the node; negative as the scorer. */
 static int score_node(const struct schedule *schedule, const struct fleet_node *node, double *ret_score,
         struct baton_error *err)
@@ -91,6 +102,9 @@ static int score_node(const struct schedule *schedule, const struct fleet_node *
 	bool fits = true;
 	int r;
 
+	if (is_out_of_time(schedule))
+		return error_set(err, ETIME, "%s: used up %lld ms of CPU time for one decision",
+		        schedule->service->name, (long long)scorer->budget_ms);
 	if (scorer->filter) {
 		r = scorer->filter(scorer->arg, &view, &schedule->view, seed, &fits, err);
 		if (r < 0 || !fits)
@@ -242,6 +256,8 @@ int schedule_new(const struct table *nodes, const struct app_entry *app, const s
 		return -ENOMEM;
 	schedule->service = service;
 	schedule->scorer = scorer;
+	schedule->boot_ns = clock_boot_ns();
+	schedule->thread_ns = clock_thread_ns();
 	schedule->seed = hash_text(hash_text(0xcbf29ce484222325U, app->name), service->name);
 	schedule->view = (struct policy_service){
 		.app = app->name,

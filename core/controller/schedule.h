@@ -17,13 +17,14 @@ struct scorer {
 	int (*score)(void *arg, const struct policy_node *node, const struct policy_service *service,
 	        uint64_t seed, double *ret_score, struct baton_error *err);
 	void *arg;
+	int64_t budget_ms; /* CPU time of all calls of one schedule; 0: no limit */
 };
 
 struct schedule;
 
 /*
  * Scores every node that fits. All arguments are borrowed until schedule_free. 0 and *ret_schedule, -ENOMEM,
- * or the failure of the scorer with its text in err.
+ * -ETIME when the budget is used up, or the failure of the scorer with its text in err.
  */
 int schedule_new(const struct table *nodes, const struct app_entry *app, const struct service *service,
         const struct scorer *scorer, struct schedule **ret_schedule, struct baton_error *err);

@@ -11,8 +11,9 @@ struct policy {
 	lua_State *lua;
 	struct policy_limits limits;
 	size_t heap_used;
-	size_t work; /* bytes asked of the allocator since the clock was last looked at */
-	int64_t deadline_ns;
+	size_t work;             /* bytes asked of the allocator since the clock was last looked at */
+	int64_t deadline_ns;     /* of the boot clock; 0: no call is going on */
+	int64_t cpu_deadline_ns; /* of the thread's CPU time: what counts */
 	bool timed_out;
 	bool broken; /* out of time or memory once: the state may be half-built */
 	bool has_filter;

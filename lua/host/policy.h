@@ -15,7 +15,7 @@ struct policy;
 struct policy_limits {
 	size_t source_max;  /* bytes of text */
 	size_t heap_max;    /* bytes */
-	unsigned budget_us; /* of one call, wall time of the boot clock; the load is a call too */
+	unsigned budget_us; /* of one call, CPU time of the thread; the load is a call too */
 };
 
 /* Limits of Kconfig (CONFIG_POLICY_*). */

@@ -166,6 +166,48 @@ static void failure_at_run_time_falls_back(void **state)
 	fake_free(fake);
 }
 
+#define FAILS_FOR_3 "return {score = function(n, s) if s.replicas == 3 then error('three') end return 0 end}"
+
+/* Failures that lie far apart do not add up. */
+static void success_forgives_a_failure(void **state)
+{
+	struct fake *fake = fake_new();
+	char app[16];
+
+	(void)state;
+	two_nodes(fake);
+	fake_put(fake, "policies/placement/mine", FAILS_FOR_3, true);
+	for (int i = 0; i < 2 * CONFIG_POLICY_FAILURES_MAX; i++) {
+		bool fails = i % CONFIG_POLICY_FAILURES_MAX != 1;
+
+		(void)snprintf(app, sizeof(app), "a%d", i);
+		use(fake, app, "mine", fails ? 3 : 2);
+		expect_policy(fake, "mine", fails ? "failing" : "active", fails ? "three" : "");
+		fake_expect(fake, app, "services/s/policy", fails ? "spread" : "mine");
+	}
+	fake_free(fake);
+}
+
+static void slow_decisions_fall_back(void **state)
+{
+	struct fake *fake = fake_new();
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		fake_node(fake, name, 512, "\"native\"");
+	}
+	/* A few ms each: no single call is too slow. */
+	fake_put(fake, "policies/placement/slow",
+	        "return {score = function() for i = 1, 400000 do end return 0 end}", true);
+	use(fake, "a", "slow", 3);
+	expect_policy(fake, "slow", "failing", "for one decision");
+	fake_expect(fake, "a", "services/s/policy", "spread");
+	fake_expect_contains(fake, "a", "services/s/reason", "policy slow failed");
+	fake_free(fake);
+}
+
 static void one_policy_too_many(void **state)
 {
 	struct fake *fake = fake_new();
@@ -209,6 +251,8 @@ int main(void)
 		cmocka_unit_test(override_of_a_built_in),
 		cmocka_unit_test(bad_policies_are_rejected),
 		cmocka_unit_test(failure_at_run_time_falls_back),
+		cmocka_unit_test(success_forgives_a_failure),
+		cmocka_unit_test(slow_decisions_fall_back),
 		cmocka_unit_test(one_policy_too_many),
 		cmocka_unit_test(policies_removed_while_away_go),
 	};

@@ -123,7 +123,7 @@ static struct app_entry *make_app(void)
 static void thousand_replicas_on_thousand_nodes(void **state)
 {
 	struct counter counter = { .filters = 0 };
-	const struct scorer scorer = { count_filter, count_score, &counter };
+	const struct scorer scorer = { count_filter, count_score, &counter, 0 };
 	struct app_entry *app = make_app();
 	struct service service = make_service();
 	struct table nodes;
@@ -164,7 +164,7 @@ static void with_the_real_policy(void **state)
 
 	(void)state;
 	assert_int_equal(policy_load("spread", source, length, policy_default_limits(), &policy, &err), 0);
-	scorer = (struct scorer){ NULL, lua_score, policy };
+	scorer = (struct scorer){ NULL, lua_score, policy, 0 };
 	add_nodes(&nodes, NODES);
 	start = clock_boot_ns();
 	assert_int_equal(place(&nodes, app, &service, &scorer, REPLICAS), REPLICAS);
@@ -177,7 +177,7 @@ static void with_the_real_policy(void **state)
 static void full_nodes_are_left_out(void **state)
 {
 	struct counter counter = { .filters = 0 };
-	const struct scorer scorer = { NULL, count_score, &counter };
+	const struct scorer scorer = { NULL, count_score, &counter, 0 };
 	struct app_entry *app = make_app();
 	struct service service = make_service();
 	char text[REASON_SIZE];
@@ -201,7 +201,7 @@ static void full_nodes_are_left_out(void **state)
 static void one_instance_too_many(void **state)
 {
 	struct counter counter = { .filters = 0 };
-	const struct scorer scorer = { NULL, count_score, &counter };
+	const struct scorer scorer = { NULL, count_score, &counter, 0 };
 	struct app_entry *app = make_app();
 	struct service service = make_service();
 	char text[REASON_SIZE];
@@ -220,7 +220,7 @@ static void one_instance_too_many(void **state)
 static void the_policy_may_refuse_and_fail(void **state)
 {
 	struct counter counter = { .unwanted = "n0001" };
-	const struct scorer scorer = { count_filter, count_score, &counter };
+	const struct scorer scorer = { count_filter, count_score, &counter, 0 };
 	struct app_entry *app = make_app();
 	struct service service = make_service();
 	struct schedule *schedule = NULL;
@@ -235,6 +235,39 @@ static void the_policy_may_refuse_and_fail(void **state)
 	counter.fail_at = counter.scores + 2;
 	assert_int_equal(schedule_new(&nodes, app, &service, &scorer, &schedule, &err), -EINVAL);
 	assert_string_equal(err.message, "told to fail");
+	app_entry_free(app);
+	free_nodes(&nodes);
+}
+
+static int slow_score(void *arg, const struct policy_node *node, const struct policy_service *service,
+        uint64_t seed, double *ret_score, struct baton_error *err)
+{
+	int64_t end = clock_thread_ns() + 2000000;
+
+	while (clock_thread_ns() < end)
+		;
+	return count_score(arg, node, service, seed, ret_score, err);
+}
+
+static void all_calls_together_are_bounded(void **state)
+{
+	struct counter counter = { .filters = 0 };
+	struct scorer scorer = { NULL, slow_score, &counter, 20 };
+	struct app_entry *app = make_app();
+	struct service service = make_service();
+	struct schedule *schedule = NULL;
+	struct baton_error err = { 0 };
+	struct table nodes;
+
+	(void)state;
+	add_nodes(&nodes, NODES);
+	assert_int_equal(schedule_new(&nodes, app, &service, &scorer, &schedule, &err), -ETIME);
+	assert_non_null(strstr(err.message, "20 ms"));
+	assert_true(counter.scores <= 11);
+	scorer.budget_ms = 1000;
+	free_nodes(&nodes);
+	add_nodes(&nodes, 3);
+	assert_int_equal(place(&nodes, app, &service, &scorer, 3), 3);
 	app_entry_free(app);
 	free_nodes(&nodes);
 }
@@ -262,6 +295,7 @@ int main(void)
 		cmocka_unit_test(full_nodes_are_left_out),
 		cmocka_unit_test(one_instance_too_many),
 		cmocka_unit_test(the_policy_may_refuse_and_fail),
+		cmocka_unit_test(all_calls_together_are_bounded),
 		cmocka_unit_test(many_nodes_are_explained_in_short),
 	};
 

@@ -2,9 +2,12 @@
 /* What a well-meaning policy can rely on. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -166,6 +169,33 @@ static void broken_policy_stays_broken(void **state)
 	policy_free(NULL);
 }
 
+static void on_alarm(int number)
+{
+	const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+
+	(void)number;
+	(void)nanosleep(&pause, NULL);
+}
+
+/* Another process has the CPU in the middle of a call, five times as long as the call may take. */
+static void preemption_is_not_the_policys_fault(void **state)
+{
+	const struct sigaction action = { .sa_handler = on_alarm };
+	const struct itimerval once = { .it_value = { .tv_usec = 500 } };
+	struct policy_node node = example_node();
+	struct policy *policy = load("return {score = function() for i = 1, 400000 do end return 1 end}");
+	struct baton_error err = { 0 };
+	int64_t start = clock_boot_ms();
+	double score;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &once, NULL), 0);
+	assert_int_equal(policy_score(policy, &node, &service, 0, &score, &err), 0);
+	assert_true(clock_boot_ms() - start >= 100);
+	policy_free(policy);
+}
+
 static double builtin_score(const char *name, struct policy_node node)
 {
 	size_t length = 0;
@@ -230,6 +260,7 @@ int main(void)
 		cmocka_unit_test(filter_is_optional),
 		cmocka_unit_test(failure_has_place_and_traceback),
 		cmocka_unit_test(broken_policy_stays_broken),
+		cmocka_unit_test(preemption_is_not_the_policys_fault),
 		cmocka_unit_test(builtins_do_what_their_names_say),
 		cmocka_unit_test(a_call_is_cheap),
 	};
