@@ -220,6 +220,7 @@ void controller_tick(struct controller *controller)
 	fleet_tick(controller);
 	fleet_forget_empty(controller);
 	tombstones_tick(controller);
+	policies_tick(controller);
 	TABLE_FOREACH(app, &controller->apps)
 		app->plan = app->plan || app->waits;
 	controller_turn(controller);

@@ -8,10 +8,7 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "core/base/clock.h"
-#include "core/base/json.h"
-#include "core/base/strv.h"
-#include "core/model/text.h"
+#include "core/controller/policy_status.h"
 
 #define TYPE_PLACEMENT "placement"
 #define SPREAD         "spread"
@@ -24,6 +21,7 @@ struct published {
 	struct policy *policy; /* NULL: not loaded, or out */
 	unsigned failures;     /* in a row */
 	struct baton_error error;
+	char limit[32]; /* that the rejected text has passed, "" without */
 	bool rejected;
 	bool seen; /* since the last connect */
 };
@@ -36,7 +34,7 @@ struct builtin {
 struct policies {
 	struct table published;
 	struct table builtins;
-	char **stale; /* names with a retained status and, so far, no policy */
+	struct policy_board board;
 };
 
 int policies_new(struct policies **ret_policies)
@@ -45,6 +43,10 @@ int policies_new(struct policies **ret_policies)
 
 	if (!policies)
 		return -ENOMEM;
+	if (policy_board_init(&policies->board) < 0) {
+		policies_free(policies);
+		return -ENOMEM;
+	}
 	policies->published.max = CONFIG_POLICIES_MAX;
 	policies->builtins.max = CONFIG_POLICIES_MAX;
 	*ret_policies = policies;
@@ -73,59 +75,28 @@ void policies_free(struct policies *policies)
 	}
 	free(policies->published.items);
 	free(policies->builtins.items);
-	strv_free(policies->stale);
+	policy_board_release(&policies->board);
 	free(policies);
-}
-
-struct verdict_text { /* of policies/{type}/{name}/status */
-	const char *type;
-	const char *name;
-	const char *state;
-	const char *digest; /* NULL: it was not looked at */
-	const char *reason; /* NULL: no error */
-	const char *limit;
-};
-
-static void show(struct controller *controller, const struct verdict_text *verdict)
-{
-	char since[CLOCK_TEXT_SIZE];
-	cleanup_json json_t *document = NULL;
-	cleanup_json json_t *errors = json_array();
-	cleanup_free char *text = NULL;
-
-	clock_format(clock_wall_ms(), since);
-	if (verdict->reason &&
-	        json_array_append_new(
-	                errors, json_pack("{s:s, s:o, s:s*}", "path", "$", "reason",
-	                                document_any_text(verdict->reason), "limit", verdict->limit)) < 0)
-		return;
-	document =
-	        json_pack("{s:s, s:s, s:s, s:s?, s:O, s:s}", "policy", verdict->name, "type", verdict->type,
-	                "state", verdict->state, "digest", verdict->digest, "errors", errors, "since", since);
-	text = document ? json_text(document) : NULL;
-	/* Offline: every verdict is given anew when the policies have been replayed. */
-	if (text)
-		(void)controller_retain(
-		        controller, TOPIC_POLICY_STATUS, verdict->type, verdict->name, text, strlen(text));
 }
 
 static void refuse(
         struct controller *controller, const struct topic *topic, const char *reason, const char *limit)
 {
-	const struct verdict_text verdict = { .type = topic->first,
+	const struct policy_verdict verdict = { .type = topic->first,
 		.name = topic->second,
 		.state = "rejected",
 		.reason = reason,
 		.limit = limit };
 
-	show(controller, &verdict);
+	policy_board_show(controller, &controller->policies->board, &verdict);
 }
 
 static void show_entry(struct controller *controller, const struct published *entry)
 {
-	struct verdict_text verdict = {
-		.type = TYPE_PLACEMENT, .name = entry->name, .digest = entry->digest
-	};
+	struct policy_verdict verdict = { .type = TYPE_PLACEMENT,
+		.name = entry->name,
+		.digest = entry->digest[0] ? entry->digest : NULL,
+		.limit = entry->limit[0] ? entry->limit : NULL };
 
 	if (entry->rejected)
 		verdict.state = "rejected";
@@ -135,7 +106,7 @@ static void show_entry(struct controller *controller, const struct published *en
 		verdict.state = entry->failures > 0 ? "failing" : "active";
 	if (entry->error.code)
 		verdict.reason = entry->error.message;
-	show(controller, &verdict);
+	policy_board_show(controller, &controller->policies->board, &verdict);
 }
 
 static void load(struct published *entry)
@@ -153,8 +124,7 @@ static void remove_policy(struct controller *controller, const char *name)
 {
 	struct published *entry = table_find(&controller->policies->published, name);
 
-	if (controller->synced)
-		(void)controller_retain(controller, TOPIC_POLICY_STATUS, TYPE_PLACEMENT, name, "", 0);
+	policy_board_clear(controller, &controller->policies->board, TYPE_PLACEMENT, name);
 	if (!entry)
 		return;
 	table_remove(&controller->policies->published, name);
@@ -178,14 +148,48 @@ static struct published *take_entry(struct controller *controller, const char *n
 	return entry;
 }
 
+/* A text that is too large replaces what was there, as one that does not compile does. */
+static void reject_size(struct published *entry)
+{
+	policy_free(steal_ptr(entry->policy));
+	free(steal_ptr(entry->source));
+	entry->length = 0;
+	entry->digest[0] = '\0';
+	entry->failures = 0;
+	entry->rejected = true;
+	(void)error_set(&entry->error, EMSGSIZE, "policy is too large");
+	(void)snprintf(entry->limit, sizeof(entry->limit), "%d bytes", CONFIG_POLICY_SOURCE_MAX);
+}
+
+/* 1: it is another text than before; 0: it is the same, or there is no memory to look. */
+static int take_source(struct published *entry, const struct session_message *message)
+{
+	char digest[DIGEST_HEX_SIZE];
+	char *source;
+
+	if (digest_sha256(message->payload, message->length, digest) < 0 ||
+	        strcmp(digest, entry->digest) == 0)
+		return 0; /* what it did so far still counts */
+	source = bytes_copy(message->payload, message->length);
+	if (!source)
+		return 0;
+	free(entry->source);
+	entry->source = source;
+	entry->length = message->length;
+	memcpy(entry->digest, digest, sizeof(digest));
+	entry->failures = 0;
+	entry->error = (struct baton_error){ 0 };
+	entry->limit[0] = '\0';
+	load(entry);
+	return 1;
+}
+
 static void replace_policy(
         struct controller *controller, const struct topic *topic, const struct session_message *message)
 {
 	const char *name = topic->second;
 	struct published *entry = take_entry(controller, name);
-	char digest[DIGEST_HEX_SIZE];
 	char limit[32];
-	char *source;
 
 	(void)snprintf(limit, sizeof(limit), "%d policies", CONFIG_POLICIES_MAX);
 	if (!entry) {
@@ -193,20 +197,10 @@ static void replace_policy(
 		return;
 	}
 	entry->seen = true;
-	if (digest_sha256(message->payload, message->length, digest) < 0)
+	if (message->too_large || message->length > CONFIG_POLICY_SOURCE_MAX)
+		reject_size(entry);
+	else if (take_source(entry, message) == 0)
 		return;
-	if (strcmp(digest, entry->digest) == 0)
-		return; /* the same again: what it did so far still counts */
-	source = bytes_copy(message->payload, message->length);
-	if (!source)
-		return;
-	free(entry->source);
-	entry->source = source;
-	entry->length = message->length;
-	memcpy(entry->digest, digest, sizeof(digest));
-	entry->failures = 0;
-	entry->error = (struct baton_error){ 0 };
-	load(entry);
 	if (controller->synced) {
 		show_entry(controller, entry);
 		event_emit(controller, entry->rejected ? "policy.rejected" : "policy.accepted", NULL,
@@ -216,39 +210,26 @@ static void replace_policy(
 	apps_mark_unplaced(controller);
 }
 
-static void status_message(
-        struct controller *controller, const char *name, const struct session_message *message)
-{
-	if (controller->synced || message->length == 0 || strv_length(controller->policies->stale) >= 256)
-		return;
-	/* Without memory the old status stays; it is cleaned up at the next start. */
-	(void)strv_append(&controller->policies->stale, name);
-}
-
 void policies_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message)
 {
+	struct policy_board *board = &controller->policies->board;
 	bool is_placement = strcmp(topic->first, TYPE_PLACEMENT) == 0;
-	char limit[32];
+	bool is_empty = message->length == 0 && !message->too_large;
 
 	if (!topic_name_valid(topic->first) || !topic_name_valid(topic->second)) {
 		event_bad_payload(
 		        controller, message->topic, "$", "the topic has no valid name of a policy", NULL);
 		return;
 	}
-	(void)snprintf(limit, sizeof(limit), "%d bytes", CONFIG_POLICY_SOURCE_MAX);
-	if (topic->kind == TOPIC_POLICY_STATUS && is_placement)
-		status_message(controller, topic->second, message);
-	else if (topic->kind == TOPIC_POLICY_STATUS)
-		return;
-	else if (!is_placement && message->length > 0)
+	if (topic->kind == TOPIC_POLICY_STATUS)
+		policy_board_message(board, topic, message);
+	else if (!is_placement && is_empty)
+		policy_board_clear(controller, board, topic->first, topic->second);
+	else if (!is_placement)
 		refuse(controller, topic, "policies of this type are not supported yet; known: placement",
 		        NULL);
-	else if (!is_placement)
-		(void)controller_retain(controller, TOPIC_POLICY_STATUS, topic->first, topic->second, "", 0);
-	else if (message->too_large || message->length > CONFIG_POLICY_SOURCE_MAX)
-		refuse(controller, topic, "policy is too large", limit);
-	else if (message->length == 0)
+	else if (is_empty)
 		remove_policy(controller, topic->second);
 	else
 		replace_policy(controller, topic, message);
@@ -260,13 +241,12 @@ void policies_connected(struct controller *controller)
 
 	TABLE_FOREACH(entry, &controller->policies->published)
 		entry->seen = false;
-	strv_free(steal_ptr(controller->policies->stale));
+	policy_board_connected(&controller->policies->board);
 }
 
 void policies_synced(struct controller *controller)
 {
 	struct policies *policies = controller->policies;
-	char **name;
 
 	for (size_t i = policies->published.count; i-- > 0;) {
 		struct published *entry = policies->published.items[i];
@@ -276,11 +256,12 @@ void policies_synced(struct controller *controller)
 		else
 			remove_policy(controller, entry->name);
 	}
-	STRV_FOREACH(name, policies->stale) {
-		if (!table_find(&policies->published, *name))
-			remove_policy(controller, *name);
-	}
-	strv_free(steal_ptr(policies->stale));
+	policies_tick(controller);
+}
+
+void policies_tick(struct controller *controller)
+{
+	policy_board_settle(controller, &controller->policies->board);
 }
 
 static int score_in_c(void *arg, const struct policy_node *node, const struct policy_service *service,

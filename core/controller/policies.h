@@ -19,6 +19,7 @@ void policies_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message);
 void policies_connected(struct controller *controller);
 void policies_synced(struct controller *controller);
+void policies_tick(struct controller *controller); /* repairs the statuses */
 
 /* False when there is no usable policy of that level for `name`. */
 bool policies_scorer(

@@ -12,6 +12,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
+#include "core/controller/controller-priv.h"
 #include "tests/unit/controller/fake.h"
 
 #define ON_N2 "return {score = function(node) return node.name == 'n2' and 1 or 0 end}"
@@ -224,6 +225,110 @@ static void one_policy_too_many(void **state)
 	fake_free(fake);
 }
 
+/* What was refused before a reconnect is refused after it, in the same words. */
+static void refusals_outlive_a_reconnect(void **state)
+{
+	struct fake *fake = fake_new();
+	char *large = calloc(1, CONFIG_POLICY_SOURCE_MAX + 2);
+	char topic[TOPIC_MAX];
+	char extra[TOPIC_MAX];
+
+	(void)state;
+	assert_non_null(large);
+	memset(large, ' ', CONFIG_POLICY_SOURCE_MAX + 1);
+	two_nodes(fake);
+	fake_put(fake, "policies/scaling/cpu", "return {}", true);
+	fake_put(fake, "policies/placement/large", large, true);
+	for (int i = 0; i < CONFIG_POLICIES_MAX; i++) {
+		(void)snprintf(topic, sizeof(topic), "policies/placement/p%d", i);
+		fake_put(fake, topic, ON_N2, true);
+	}
+	/* "large" has one of the places. */
+	(void)snprintf(extra, sizeof(extra), "p%d", CONFIG_POLICIES_MAX - 1);
+	expect_policy(fake, extra, "rejected", "no room");
+	fake_run(fake, 20);
+	json_array_clear(fake->log);
+	for (int again = 0; again < 3; again++) {
+		if (again == 2)
+			fake_stop(fake);
+		if (again == 2)
+			fake_start(fake);
+		else
+			fake_replay(fake);
+		controller_tick(fake->controller);
+		fake_run(fake, 20);
+		expect_policy(fake, extra, "rejected", "no room");
+		expect_policy(fake, "large", "rejected", "too large");
+		expect_policy(fake, "p0", "active", "");
+		assert_non_null(fake_text(fake, "policies/scaling/cpu/status"));
+		fake_expect_quiet(fake);
+	}
+	/* All of them go with what they speak of. */
+	fake->offline = true;
+	controller_disconnected(fake->controller);
+	fake_put(fake, "policies/scaling/cpu", "", true);
+	fake_put(fake, "policies/placement/large", "", true);
+	fake_replay(fake);
+	assert_null(fake_text(fake, "policies/scaling/cpu/status"));
+	assert_null(fake_text(fake, "policies/placement/large/status"));
+	/* Room again: published anew it is taken. */
+	fake_put(fake, topic, ON_N2, true);
+	expect_policy(fake, extra, "active", "");
+	free(large);
+	fake_free(fake);
+}
+
+static void too_large_an_update_takes_the_old_one_out(void **state)
+{
+	struct fake *fake = fake_new();
+	char *large = calloc(1, CONFIG_POLICY_SOURCE_MAX + 2);
+
+	(void)state;
+	assert_non_null(large);
+	memset(large, ' ', CONFIG_POLICY_SOURCE_MAX + 1);
+	two_nodes(fake);
+	fake_put(fake, "policies/placement/mine", ON_N2, true);
+	fake_put(fake, "policies/placement/mine", large, true);
+	expect_policy(fake, "mine", "rejected", "too large");
+	for (int again = 0; again < 2; again++) {
+		use(fake, again ? "b" : "a", "mine", 2);
+		fake_expect_contains(fake, again ? "b" : "a", "services/s/reason", "mine was rejected");
+		assert_int_equal(fake_assigned(fake, "n1"), 1 + again);
+		fake_replay(fake);
+		expect_policy(fake, "mine", "rejected", "too large");
+	}
+	fake_put(fake, "policies/placement/mine", ON_N2, true);
+	expect_policy(fake, "mine", "active", "");
+	free(large);
+	fake_free(fake);
+}
+
+static void foreign_statuses_are_repaired(void **state)
+{
+	struct fake *fake = fake_new();
+
+	(void)state;
+	fake_put(fake, "policies/placement/mine", ON_N2, true);
+	fake_run(fake, 20);
+	for (int i = 0; i < 3; i++) {
+		static const char *const payloads[] = { "", "rubbish", "{\"state\": \"failed\"}" };
+
+		fake_put(fake, "policies/placement/mine/status", payloads[i], true);
+		fake_put(fake, "policies/placement/none/status", payloads[i], true);
+		fake_put(fake, "policies/scaling/none/status", payloads[i], true);
+		controller_tick(fake->controller);
+		fake_run(fake, 20);
+		expect_policy(fake, "mine", "active", "");
+		assert_null(fake_text(fake, "policies/placement/none/status"));
+		assert_null(fake_text(fake, "policies/scaling/none/status"));
+		json_array_clear(fake->log);
+		controller_tick(fake->controller);
+		fake_run(fake, 20);
+		fake_expect_quiet(fake);
+	}
+	fake_free(fake);
+}
+
 static void policies_removed_while_away_go(void **state)
 {
 	struct fake *fake = fake_new();
@@ -254,6 +359,9 @@ int main(void)
 		cmocka_unit_test(success_forgives_a_failure),
 		cmocka_unit_test(slow_decisions_fall_back),
 		cmocka_unit_test(one_policy_too_many),
+		cmocka_unit_test(refusals_outlive_a_reconnect),
+		cmocka_unit_test(too_large_an_update_takes_the_old_one_out),
+		cmocka_unit_test(foreign_statuses_are_repaired),
 		cmocka_unit_test(policies_removed_while_away_go),
 	};
 
