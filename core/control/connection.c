@@ -87,13 +87,22 @@ static void on_disconnected(void *arg, const char *reason, bool permanent)
 		daemon->roles[i].role->disconnected(daemon->roles[i].state);
 }
 
+/* An empty level, or one longer than any name. */
+static void on_stray(struct daemon *daemon, const struct session_message *message)
+{
+	for (size_t i = 0; i < daemon->n_roles; i++) {
+		if (daemon->roles[i].role->stray)
+			daemon->roles[i].role->stray(daemon->roles[i].state, message);
+	}
+}
+
 static void on_message(void *arg, const struct session_message *message)
 {
 	struct daemon *daemon = arg;
 	struct topic topic;
 
 	if (topic_parse(message->topic, daemon->config.prefix, &topic) < 0) {
-		log_debug("broker: message on a topic that is none of ours: %s", message->topic);
+		on_stray(daemon, message);
 		return;
 	}
 	if (!message->retained && topic_table()[topic.kind].retained)

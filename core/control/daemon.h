@@ -26,6 +26,8 @@ struct role {
 	void (*synced)(void *state);
 	void (*disconnected)(void *state);
 	void (*message)(void *state, const struct topic *topic, const struct session_message *message);
+	/* On a topic below the prefix that is none of ours, though a filter of ours matches it. */
+	void (*stray)(void *state, const struct session_message *message);
 	void (*supervisor)(void *state, const struct ipc_message *message);
 	void (*stop)(void *state); /* last words to the broker */
 };

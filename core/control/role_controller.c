@@ -83,6 +83,11 @@ static void message(void *state, const struct topic *topic, const struct session
 	controller_message(((struct role_state *)state)->controller, topic, received);
 }
 
+static void stray(void *state, const struct session_message *message)
+{
+	controller_stray(((struct role_state *)state)->controller, message);
+}
+
 const struct role *role_controller(void)
 {
 	static const struct role role = {
@@ -95,6 +100,7 @@ const struct role *role_controller(void)
 		.synced = synced,
 		.disconnected = disconnected,
 		.message = message,
+		.stray = stray,
 	};
 
 	return &role;

@@ -318,6 +318,11 @@ void apps_message(
 		              : apps_find(controller, topic->first);
 		if (app)
 			revisions_message(controller, app, topic->second, message);
+		/* A late echo of an application that was removed is nobody's fault. */
+		else if ((message->length > 0 || message->too_large) &&
+		         !tombstone_is_there(controller, topic->first))
+			event_bad_payload(controller, message->topic, "$",
+			        "only the controller writes revisions", NULL);
 		break;
 	default: break;
 	}
@@ -334,6 +339,7 @@ void apps_connected(struct controller *controller)
 			app->kept[i].retained = false;
 		drop_pending(controller, app);
 		app->status_retained = false;
+		app->status_differs = false;
 		if (controller->term == 0)
 			revisions_drop_replayed(controller, app);
 	}
@@ -407,15 +413,10 @@ static void sync_app(struct controller *controller, struct app_entry *app)
 void apps_synced(struct controller *controller)
 {
 	struct app_entry *app;
-	char **name;
 
 	TABLE_FOREACH(app, &controller->apps)
 		sync_app(controller, app);
-	STRV_FOREACH(name, controller->stale_statuses) {
-		if (!apps_find(controller, *name) && !strv_contains(controller->refused, *name))
-			(void)controller_retain(controller, TOPIC_APP_STATUS, *name, NULL, "", 0);
-	}
-	strv_free(steal_ptr(controller->stale_statuses));
+	status_clear_stale(controller);
 }
 
 /* A rejected manifest leaves the revision before it in force: found in the journal, else in the assignments.

@@ -59,8 +59,26 @@ static int decode_message(struct controller *controller, const struct session_me
 }
 
 /*
- * Before the first plan the newest of journal and broker is what the predecessor wanted. Afterwards ours is:
- * a document that an agent would prefer to ours is answered with a higher term.
+ * What agents would prefer to ours needs a higher term: raise_term takes one, not more often than is good for
+ * two controllers on one broker. Other content under our own numbers needs other numbers. An older document
+ * may be an echo of ours, and the newest echo comes last: what still stands there at the next tick is
+ * replaced.
+ */
+static void answer_foreign(
+        struct controller *controller, struct fleet_node *node, const struct assignment *assignment)
+{
+	const struct assignment ours = { .term = node->term, .revision = node->revision };
+	int order = node->text ? assignment_compare(assignment, &ours) : 1;
+
+	if (order < 0)
+		return;
+	node->renew = true;
+	if (order > 0 && controller->highest_term == controller->term)
+		controller->highest_term++;
+}
+
+/*
+ * Before the first plan the newest of journal and broker is what the predecessor wanted. Afterwards ours is.
  */
 void assign_replayed(
         struct controller *controller, struct fleet_node *node, const struct session_message *message)
@@ -86,13 +104,16 @@ void assign_replayed(
 	}
 	node->retained_same = node->text && strlen(node->text) == message->length &&
 	                      memcmp(node->text, message->payload, message->length) == 0;
-	/* Our own echo may be older than what was published since: only a foreign, newer one is answered. */
-	if (controller->term > 0 && !node->retained_same && is_newer(&assignment, node)) {
-		if (controller->highest_term == controller->term) /* our own term in another's hands */
-			controller->highest_term++;
-		node->changed = true;
-		node->renew = true;
-	}
+	if (controller->term > 0 && !node->retained_same)
+		answer_foreign(controller, node, &assignment);
+}
+
+void assign_tick(struct controller *controller)
+{
+	struct fleet_node *node;
+
+	TABLE_FOREACH(node, &controller->nodes)
+		node->changed = node->changed || (node->text && !node->retained_same);
 }
 
 /* 0, -EEXIST, -ENOENT, -ENOMEM. */
@@ -182,8 +203,8 @@ void assign_publish(struct controller *controller, struct fleet_node *node)
 {
 	int r = 0;
 
-	/* Nothing was ever assigned: whatever stands there is not ours. */
-	if (node->text || node->n_placements > 0)
+	/* Where nothing was ever assigned nothing is published, but against what somebody else assigned. */
+	if (node->text || node->n_placements > 0 || node->renew)
 		r = renew(controller, node);
 	if (r >= 0 && node->text && !node->retained_same) {
 		r = controller_retain(

@@ -137,6 +137,7 @@ struct app_entry {
 	bool journal_failed;  /* not again before journal_retry */
 	char *status;         /* text last published; NULL: none */
 	bool status_retained; /* a status of a predecessor is there */
+	bool status_differs;  /* since synced: the broker holds another one than `status` */
 	int64_t shown_ms;     /* boot clock */
 	const char *state;    /* one of the words of the status document */
 	char reason[REASON_SIZE];
@@ -174,6 +175,7 @@ struct controller {
 	bool journal_failing;     /* the last write failed, and that was logged */
 	int64_t watermark;        /* of the journal: grows with every write about an application */
 	int64_t broker_watermark; /* the one that the broker holds */
+	bool leader_differs;      /* somebody else wrote on controller/leader */
 	struct tombstone tombstones[TOMBSTONES_MAX]; /* oldest first */
 	size_t n_tombstones;
 
@@ -278,14 +280,17 @@ void assign_replayed(
 int assign_adopt(struct controller *controller, struct fleet_node *node); /* placements out of node->text */
 int assign_set_text(struct fleet_node *node, const char *text, size_t length, struct baton_error *err);
 void assign_publish(struct controller *controller, struct fleet_node *node);
+void assign_tick(struct controller *controller); /* what others wrote is repaired */
 
 /* rollback.c */
 void rollback_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message);
 void rollback_publish(struct controller *controller); /* if the broker holds another watermark */
+void rollback_tick(struct controller *controller);
 /* The broker does not have the last change of this application that the journal has. */
 bool rollback_happened(const struct controller *controller, const struct app_entry *app);
 void tombstone_add(struct controller *controller, const struct app_entry *app);
+bool tombstone_is_there(const struct controller *controller, const char *name);
 void tombstone_take(struct controller *controller, struct app_entry *app); /* it is there again */
 void tombstones_tick(struct controller *controller);
 
@@ -295,6 +300,8 @@ void rollout_plan(struct controller *controller, struct app_entry *app);
 /* status.c */
 void status_show(struct controller *controller, struct app_entry *app);
 void status_replayed(struct controller *controller, const char *name, const struct session_message *message);
+void status_clear_stale(struct controller *controller); /* those of no application */
+void status_tick(struct controller *controller);        /* what others wrote is repaired */
 /* A verdict for an application that has no entry. */
 void status_show_refusal(
         struct controller *controller, const char *name, const char *reason, const char *limit);

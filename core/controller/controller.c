@@ -3,6 +3,7 @@
 
 #include <baton/kconfig.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +100,7 @@ static void raise_term(struct controller *controller)
 	event_emit(controller, "controller.term", NULL, "another term was seen: published again under %lld",
 	        (long long)controller->term);
 	TABLE_FOREACH(node, &controller->nodes) {
-		node->renew = node->text != NULL;
+		node->renew = node->renew || node->text;
 		node->changed = node->changed || node->renew;
 	}
 }
@@ -221,6 +222,9 @@ void controller_tick(struct controller *controller)
 	fleet_forget_empty(controller);
 	tombstones_tick(controller);
 	policies_tick(controller);
+	status_tick(controller);
+	assign_tick(controller);
+	rollback_tick(controller);
 	TABLE_FOREACH(app, &controller->apps)
 		app->plan = app->plan || app->waits;
 	controller_turn(controller);
@@ -346,6 +350,7 @@ void controller_connected(struct controller *controller)
 	controller->replayed = false;
 	controller->synced = false;
 	controller->broker_watermark = 0;
+	controller->leader_differs = false;
 	TABLE_FOREACH(node, &controller->nodes)
 		node->retained_same = false;
 	apps_connected(controller);
@@ -416,4 +421,15 @@ void controller_message(
 			inputs[i].take(controller, topic, message);
 	}
 	controller_turn(controller);
+}
+
+void controller_stray(struct controller *controller, const struct session_message *message)
+{
+	char limit[32];
+
+	if (message->length == 0 && !message->too_large)
+		return; /* somebody cleans up */
+	(void)snprintf(limit, sizeof(limit), "%d bytes a level", TOPIC_NAME_MAX);
+	event_bad_payload(
+	        controller, message->topic, "$", "a level of the topic is empty or too long", limit);
 }

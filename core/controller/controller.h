@@ -61,5 +61,7 @@ void controller_disconnected(struct controller *controller);
  */
 void controller_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message);
+/* The same for one on a topic that topic_parse refuses: an event says so. */
+void controller_stray(struct controller *controller, const struct session_message *message);
 
 #endif

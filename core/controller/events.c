@@ -52,10 +52,12 @@ void event_bad_payload(struct controller *controller, const char *topic, const c
         const char *limit)
 {
 	cleanup_json json_t *event = NULL;
+	char shown[TOPIC_MAX]; /* it may be as long as a message */
 
-	log_warning("payload on %s refused: %s: %s", topic, path, reason);
+	(void)snprintf(shown, sizeof(shown), "%s", topic);
+	log_warning("payload on %s refused: %s: %s", shown, path, reason);
 	event = json_pack("{s:s, s:o, s:s, s:o, s:s*}", "type", "payload.rejected", "topic",
-	        document_any_text(topic), "path", path, "reason", document_any_text(reason), "limit", limit);
+	        document_any_text(shown), "path", path, "reason", document_any_text(reason), "limit", limit);
 	publish_event(controller, event);
 }
 

@@ -89,6 +89,8 @@ static void refuse(
 		.limit = limit };
 
 	policy_board_show(controller, &controller->policies->board, &verdict);
+	if (controller->synced)
+		event_emit(controller, "policy.rejected", NULL, "%s: %s", topic->second, reason);
 }
 
 static void show_entry(struct controller *controller, const struct published *entry)

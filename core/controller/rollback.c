@@ -21,13 +21,31 @@ void rollback_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message)
 {
 	cleanup_json json_t *document = NULL;
+	bool is_empty = message->length == 0 && !message->too_large;
+	int64_t watermark;
 
 	(void)topic;
-	/* What comes later is our own echo. */
-	if (controller->synced || message->length == 0)
+	document = is_empty ? NULL : payload_json(controller, message);
+	watermark = json_get_int(document, "watermark", 0);
+	if (!controller->synced) {
+		controller->broker_watermark = watermark;
 		return;
-	document = payload_json(controller, message);
-	controller->broker_watermark = json_get_int(document, "watermark", 0);
+	}
+	/* An echo may be older than what was published since; the newest one comes last. */
+	controller->leader_differs = watermark != controller->broker_watermark ||
+	                             strcmp(json_get_string(document, "node", ""), controller->node) != 0;
+	if (document && (strcmp(json_get_string(document, "node", ""), controller->node) != 0 ||
+	                        watermark < 0 || watermark > controller->broker_watermark))
+		event_bad_payload(
+		        controller, message->topic, "$", "only the active controller writes here", NULL);
+}
+
+void rollback_tick(struct controller *controller)
+{
+	if (!controller->leader_differs)
+		return;
+	controller->broker_watermark = -1;
+	rollback_publish(controller);
 }
 
 void rollback_publish(struct controller *controller)
@@ -48,8 +66,10 @@ void rollback_publish(struct controller *controller)
 	text = document ? json_text(document) : NULL;
 	/* What fails is tried again after the next change; until then the broker only looks older than it is.
 	 */
-	if (text && controller_retain(controller, TOPIC_CONTROLLER, NULL, NULL, text, strlen(text)) == 0)
-		controller->broker_watermark = controller->watermark;
+	if (!text || controller_retain(controller, TOPIC_CONTROLLER, NULL, NULL, text, strlen(text)) < 0)
+		return;
+	controller->broker_watermark = controller->watermark;
+	controller->leader_differs = false;
 }
 
 bool rollback_happened(const struct controller *controller, const struct app_entry *app)
@@ -78,6 +98,15 @@ void tombstone_add(struct controller *controller, const struct app_entry *app)
 	(void)snprintf(tombstone->name, sizeof(tombstone->name), "%s", app->name);
 	memcpy(tombstone->digest, app->before, sizeof(tombstone->digest));
 	tombstone->since_ms = clock_boot_ms();
+}
+
+bool tombstone_is_there(const struct controller *controller, const char *name)
+{
+	for (size_t i = 0; i < controller->n_tombstones; i++) {
+		if (strcmp(controller->tombstones[i].name, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 void tombstone_take(struct controller *controller, struct app_entry *app)

@@ -386,19 +386,62 @@ static bool is_ours(const struct app_entry *app, const struct session_message *m
 	       memcmp(app->status, message->payload, message->length) == 0;
 }
 
+void status_clear_stale(struct controller *controller)
+{
+	char **name;
+
+	STRV_FOREACH(name, controller->stale_statuses) {
+		if ((*name)[0] && !apps_find(controller, *name) && !strv_contains(controller->refused, *name))
+			(void)controller_retain(controller, TOPIC_APP_STATUS, *name, NULL, "", 0);
+	}
+	strv_free(steal_ptr(controller->stale_statuses));
+}
+
+void status_tick(struct controller *controller)
+{
+	struct app_entry *app;
+
+	status_clear_stale(controller);
+	TABLE_FOREACH(app, &controller->apps) {
+		if (!app->status_differs)
+			continue;
+		app->status_differs = false;
+		app->show = true;
+		free(steal_ptr(app->status));
+	}
+}
+
+/* A status of no application, until it is cleared. */
+static void note_stale(struct controller *controller, const char *name, bool is_empty)
+{
+	char **list = controller->stale_statuses;
+
+	if (is_empty) {
+		while (list && *list && strcmp(*list, name) != 0)
+			list++;
+		if (list && *list)
+			(*list)[0] = '\0'; /* no name */
+		return;
+	}
+	/* What does not fit is cleaned up at the next start. */
+	if (strv_length(list) < CONFIG_MAX_APPS && !strv_contains(list, name))
+		(void)strv_append(&controller->stale_statuses, name);
+}
+
 /* What a predecessor, or we before the connection was lost, had said. */
 void status_replayed(struct controller *controller, const char *name, const struct session_message *message)
 {
 	struct app_entry *app = apps_find(controller, name);
+	bool is_empty = message->length == 0 && !message->too_large;
 
-	if (controller->synced || message->length == 0)
-		return; /* our own echo */
 	if (!app) {
-		if (strv_length(controller->stale_statuses) < CONFIG_MAX_APPS)
-			(void)strv_append(
-			        &controller->stale_statuses, name); /* cleaned up at the next start then */
+		note_stale(controller, name, is_empty);
 		return;
 	}
+	/* An echo may be older than what was published since; the newest one comes last. */
+	app->status_differs = controller->synced && !is_ours(app, message);
+	if (controller->synced || is_empty)
+		return;
 	app->status_retained = true;
 	if (!app->state)
 		take_state(app, message);

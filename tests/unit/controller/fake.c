@@ -46,6 +46,8 @@ static void deliver(struct fake *fake, const char *topic, const struct session_m
 	message.topic = full;
 	if (topic_parse(full, PREFIX, &parsed) == 0)
 		controller_message(fake->controller, &parsed, &message);
+	else
+		controller_stray(fake->controller, &message);
 }
 
 /* A broker sends a client's own messages back to it. An answer to each of them would never end. */

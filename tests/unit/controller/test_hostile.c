@@ -16,12 +16,15 @@
 #include "tests/unit/controller/fake.h"
 
 #define MUTATIONS 10000
+#define TEN(text) text text text text text text text text text text
+#define LONG_NAME TEN("xxxxxxxxxxxxxxxxxxxx")
 
 static const char *const topics[] = { "apps/shop/desired", "apps/shop/status", "apps/shop/revisions/abc",
 	"apps/shop/command/scale", "nodes/n1/presence", "nodes/n1/info", "nodes/n1/desired",
 	"nodes/n1/reported", "nodes/n1/beat", "policies/placement/p", "policies/placement/p/status",
 	"policies/scaling/p", "apps/Bad Name/desired", "nodes/UPPER/info", "policies/placement/\xff\xfe",
-	"apps/\xc3\x28/desired" };
+	"apps/\xc3\x28/desired", "apps/none/status", "apps/none/revisions/abc", "policies/scaling/p/status",
+	"controller/leader", "apps//desired", "nodes/" LONG_NAME "/info" };
 
 static const char *const payloads[] = { "null", "[]", "{}", "\"text\"", "1e999", "{\"a\": 1, \"a\": 2}",
 	"\xff\xfe\xfd", "{\"name\": \"\\u0000\"}", "{\"services\": []}", "{\"services\": {\"x\": null}}",
@@ -41,6 +44,33 @@ static struct fake *start(void)
 	return fake;
 }
 
+static bool was_published(const struct fake *fake, const char *topic)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(fake->log, i, item) {
+		if (strcmp(json_string_value(item), topic) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* An event of its own, or, on a topic that only we write, what belongs there. */
+static void hit(struct fake *fake, const char *topic, const void *payload, size_t length, bool too_large)
+{
+	json_array_clear(fake->log);
+	json_array_clear(fake->events);
+	fake_put_bytes(fake, topic, payload, length, too_large);
+	if (fake_has_event(fake, "payload.rejected") || fake_has_event(fake, "app.rejected") ||
+	        fake_has_event(fake, "policy.rejected"))
+		return;
+	controller_tick(fake->controller);
+	fake_run(fake, CONFIG_STATUS_COALESCE_MS + 10);
+	if (!was_published(fake, topic))
+		fail_msg("%s: nobody says anything about %.40s", topic, (const char *)payload);
+}
+
 static void every_payload_on_every_topic(void **state)
 {
 	struct fake *fake = start();
@@ -51,23 +81,22 @@ static void every_payload_on_every_topic(void **state)
 	memset(deep, '[', 20000);
 	deep[20000] = '\0';
 	for (size_t t = 0; t < array_size(topics); t++) {
-		json_array_clear(fake->log);
 		for (size_t p = 0; p < array_size(payloads); p++)
-			fake_put_bytes(fake, topics[t], payloads[p], strlen(payloads[p]), false);
-		fake_put_bytes(fake, topics[t], "a\0b", 3, false);
-		fake_put_bytes(fake, topics[t], deep, 20000, false);
-		fake_put_bytes(fake, topics[t], NULL, 100U << 20, true);
-		fake_run(fake, 60);
-		/* Nobody stays silent, but for what predecessors said of their own state. */
-		if (!strstr(topics[t], "status"))
-			assert_true(json_array_size(fake->log) > 0);
+			hit(fake, topics[t], payloads[p], strlen(payloads[p]), false);
+		hit(fake, topics[t], "a\0b", 3, false);
+		hit(fake, topics[t], deep, 20000, false);
+		hit(fake, topics[t], "", 100U << 20, true);
 	}
-	/* It still works. */
+	/* It still works, and comes to rest. */
 	fake_node(fake, "n1", 512, "\"native\"");
 	fake_put(
 	        fake, "apps/shop/desired", MANIFEST("\"cart\": {\"image\": \"cart:1\", \"scale\": 3}"), true);
 	assert_int_equal(fake_assigned(fake, "n1"), 3);
 	fake_expect(fake, "shop", "document/verdict", "accepted");
+	json_array_clear(fake->log);
+	controller_tick(fake->controller);
+	fake_run(fake, 60);
+	fake_expect_quiet(fake);
 	free(deep);
 	fake_free(fake);
 }
@@ -162,6 +191,89 @@ static void foreign_writes_are_repaired(void **state)
 	fake_free(fake);
 }
 
+/* Somebody else writes there; at the next tick there is what we say, and then there is peace. */
+static void expect_repair(struct fake *fake, const char *topic, const char *foreign)
+{
+	cleanup_free char *ours = fake_text(fake, topic) ? strdup(fake_text(fake, topic)) : NULL;
+
+	fake_put(fake, topic, foreign, true);
+	controller_tick(fake->controller);
+	fake_run(fake, CONFIG_STATUS_COALESCE_MS + 10);
+	if (ours)
+		assert_string_equal(fake_text(fake, topic), ours);
+	else
+		assert_null(fake_text(fake, topic));
+	json_array_clear(fake->log);
+	controller_tick(fake->controller);
+	fake_run(fake, CONFIG_STATUS_COALESCE_MS + 10);
+	fake_expect_quiet(fake);
+}
+
+static void everything_of_ours_is_repaired(void **state)
+{
+	static const char *const foreign[] = { "", "rubbish", "{\"node\": \"n9\", \"watermark\": 1}",
+		"{\"node\": \"n1\", \"watermark\": 9007199254740992}", "{\"node\": \"n1\", \"watermark\": 0}",
+		"{\"term\": 0, \"revision\": 1, \"instances\": []}" };
+	struct fake *fake = start();
+
+	(void)state;
+	fake_run(fake, 60);
+	for (size_t i = 0; i < array_size(foreign); i++) {
+		expect_repair(fake, "apps/shop/status", foreign[i]);
+		expect_repair(fake, "apps/none/status", foreign[i]);
+		expect_repair(fake, "controller/leader", foreign[i]);
+		expect_repair(fake, "nodes/n1/desired", foreign[i]);
+	}
+	fake_free(fake);
+}
+
+/* An agent keeps what it got first under two numbers: ours need new ones. */
+static void other_content_under_our_numbers_is_replaced(void **state)
+{
+	struct fake *fake = start();
+	cleanup_json json_t *before = fake_json(fake, "nodes/n1/desired");
+	cleanup_json json_t *after = NULL;
+	cleanup_json json_t *lie = json_copy(before);
+	cleanup_free char *text = NULL;
+
+	(void)state;
+	json_object_set_new(lie, "instances", json_array());
+	text = json_text(lie);
+	fake_run(fake, 20);
+	fake_put(fake, "nodes/n1/desired", text, true);
+	controller_tick(fake->controller);
+	fake_run(fake, 20);
+	after = fake_json(fake, "nodes/n1/desired");
+	assert_int_equal(fake_assigned(fake, "n1"), 2);
+	assert_true(json_get_int(after, "revision", 0) > json_get_int(before, "revision", 0));
+	json_array_clear(fake->log);
+	controller_tick(fake->controller);
+	fake_run(fake, 60);
+	fake_expect_quiet(fake);
+	fake_free(fake);
+}
+
+/* A node that was never given anything gets something from somebody else. */
+static void foreign_work_is_taken_away(void **state)
+{
+	struct fake *fake = start();
+
+	(void)state;
+	fake_node(fake, "n2", 512, "\"native\"");
+	fake->controller->term_raised_ms -= 60000;
+	fake_put(fake, "nodes/n2/desired",
+	        "{\"term\": 1, \"revision\": 900, \"instances\": [{\"id\": \"x.y.1.0123456789\", \"app\": "
+	        "\"x\", "
+	        "\"service\": \"y\", \"slot\": 1, \"digest\": "
+	        "\"0123456789012345678901234567890123456789012345678901234567890123\"}]}",
+	        true);
+	controller_tick(fake->controller);
+	fake_run(fake, 20);
+	assert_int_equal(fake_assigned(fake, "n2"), 0);
+	assert_int_equal(fake_assigned(fake, "n1"), 2);
+	fake_free(fake);
+}
+
 static void retained_commands_are_refused(void **state)
 {
 	struct fake *fake = start();
@@ -226,6 +338,9 @@ int main(void)
 		cmocka_unit_test(random_mutations_of_a_manifest),
 		cmocka_unit_test(one_node_too_many),
 		cmocka_unit_test(foreign_writes_are_repaired),
+		cmocka_unit_test(everything_of_ours_is_repaired),
+		cmocka_unit_test(other_content_under_our_numbers_is_replaced),
+		cmocka_unit_test(foreign_work_is_taken_away),
 		cmocka_unit_test(retained_commands_are_refused),
 		cmocka_unit_test(answers_do_not_go_to_documents),
 		cmocka_unit_test(silent_node_is_noticed),
