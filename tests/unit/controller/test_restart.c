@@ -294,7 +294,6 @@ static void lost_connection_while_removing_again_brings_nothing_back(void **stat
 static void unreadable_revision_leaves_its_instances(void **state)
 {
 	struct fake *fake = start();
-	cleanup_json json_t *node = fake_json(fake, "nodes/n1/desired");
 	const char *topic;
 	json_t *text;
 	void *next;
