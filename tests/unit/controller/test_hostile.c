@@ -239,10 +239,10 @@ static void other_content_under_our_numbers_is_replaced(void **state)
 	(void)state;
 	json_object_set_new(lie, "instances", json_array());
 	text = json_text(lie);
-	fake_run(fake, 20);
+	fake_run(fake, CONFIG_STATUS_COALESCE_MS + 10);
 	fake_put(fake, "nodes/n1/desired", text, true);
 	controller_tick(fake->controller);
-	fake_run(fake, 20);
+	fake_run(fake, CONFIG_STATUS_COALESCE_MS + 10);
 	after = fake_json(fake, "nodes/n1/desired");
 	assert_int_equal(fake_assigned(fake, "n1"), 2);
 	assert_true(json_get_int(after, "revision", 0) > json_get_int(before, "revision", 0));
