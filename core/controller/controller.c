@@ -107,9 +107,11 @@ static void raise_term(struct controller *controller)
 
 static void finish_removal(struct controller *controller, struct app_entry *app)
 {
-	/* Durable before anybody is told that it is gone. */
-	if (!app->buried && (app->journal_failed || journal_flush_app(controller, app) < 0))
+	/* Durable before anybody is told that it is gone: on_journal_turn comes back. */
+	if (!app->buried) {
+		app->journal = true;
 		return;
+	}
 	if (app->n_kept > 0) /* a broker that was rolled back has it */
 		memcpy(app->before, app->kept[app->n_kept - 1].digest, sizeof(app->before));
 	revisions_trim(controller, app, 0);
@@ -194,12 +196,17 @@ static void on_status_timer(evutil_socket_t fd, short what, void *arg)
 
 static void on_journal_turn(evutil_socket_t fd, short what, void *arg)
 {
+	bool more;
+
 	(void)fd;
 	(void)what;
+	more = journal_flush(arg, JOURNAL_BATCH);
+	/* Removals that waited for it. */
+	controller_turn(arg);
+	write_later(arg); /* offline there is no turn */
 	/* The watermark last: it says that the journal has everything below it. */
-	if (!journal_flush(arg, JOURNAL_BATCH))
+	if (!more)
 		rollback_publish(arg);
-	write_later(arg);
 }
 
 static void on_journal_again(evutil_socket_t fd, short what, void *arg)

@@ -167,7 +167,7 @@ static int write_app(struct controller *controller, const struct app_entry *app)
 	return text ? write_file(controller, name, text, strlen(text)) : -ENOMEM;
 }
 
-int journal_flush_app(struct controller *controller, struct app_entry *app)
+static void flush_app(struct controller *controller, struct app_entry *app)
 {
 	int64_t before = app->mark;
 	/* The bytes first: the document must not name a revision that is not there. */
@@ -180,12 +180,11 @@ int journal_flush_app(struct controller *controller, struct app_entry *app)
 	app->journal_failed = r < 0;
 	if (r < 0) {
 		app->mark = before;
-		return r;
+		return; /* still marked */
 	}
 	controller->watermark = app->mark;
 	app->journal = false;
 	app->buried = !app->has_document;
-	return 0;
 }
 
 static void flush_node(struct controller *controller, struct fleet_node *node)
@@ -249,7 +248,7 @@ bool journal_flush(struct controller *controller, size_t most)
 		if (!app_is_due(app) || tried == most)
 			continue;
 		tried++;
-		(void)journal_flush_app(controller, app); /* stays marked */
+		flush_app(controller, app);
 	}
 	TABLE_FOREACH(node, &controller->nodes) {
 		if (!node_is_due(node) || tried == most)

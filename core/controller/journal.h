@@ -28,7 +28,6 @@ bool journal_is_due(const struct controller *controller);
  * due again before journal_retry. True when there are more.
  */
 bool journal_flush(struct controller *controller, size_t most);
-int journal_flush_app(struct controller *controller, struct app_entry *app); /* 0 or negative errno */
 void journal_retry(struct controller *controller);
 
 int journal_write_revision(

@@ -157,8 +157,12 @@ static void few_documents_are_written_in_one_turn(void **state)
 	assert_true(journal_flush(fake->controller, JOURNAL_BATCH));
 	assert_int_equal(unwritten(fake), before - JOURNAL_BATCH);
 	assert_null(fake_text(fake, "controller/leader"));
+	/* Also while the broker is away. */
+	controller_disconnected(fake->controller);
 	fake_run(fake, 60);
 	assert_int_equal(unwritten(fake), 0);
+	fake_replay(fake);
+	fake_run(fake, 20);
 	assert_int_equal(watermark(fake), fake->controller->watermark);
 	fake_free(fake);
 }
