@@ -9,7 +9,6 @@
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
-#include "core/base/strv.h"
 #include "core/controller/controller-priv.h"
 #include "core/controller/journal.h"
 
@@ -51,6 +50,7 @@ struct app_entry *apps_take(struct controller *controller, const char *name)
 		return NULL;
 	}
 	tombstone_take(controller, app);
+	board_forget(&controller->strangers, name, "");
 	return app;
 }
 
@@ -267,12 +267,10 @@ static void refuse_app(struct controller *controller, const char *name)
 	char limit[32];
 
 	(void)snprintf(limit, sizeof(limit), "%d applications", CONFIG_MAX_APPS);
-	/* Bounded: beyond that a verdict may be cleaned up as stale, and the event remains. */
-	if (strv_length(controller->refused) < CONFIG_MAX_APPS && !strv_contains(controller->refused, name))
-		(void)strv_append(&controller->refused, name);
 	status_show_refusal(controller, name, "the fleet has no room for another application", limit);
-	event_emit(controller, "app.rejected", name,
-	        "the fleet has no room for another application (limit: %s)", limit);
+	if (controller->synced)
+		event_emit(controller, "app.rejected", name,
+		        "the fleet has no room for another application (limit: %s)", limit);
 }
 
 static void desired_message(
@@ -284,8 +282,8 @@ static void desired_message(
 	if (!app) {
 		if (!empty)
 			refuse_app(controller, name);
-		else if (controller->synced) /* the verdict of one that was refused goes with it */
-			(void)controller_retain(controller, TOPIC_APP_STATUS, name, NULL, "", 0);
+		else /* the verdict of one that was refused goes with it */
+			board_clear(controller, &controller->strangers, name, "");
 		return;
 	}
 	if (controller->synced && empty)
@@ -308,7 +306,7 @@ void apps_message(
 	}
 	switch (topic->kind) {
 	case TOPIC_APP_DESIRED: desired_message(controller, topic->first, message); break;
-	case TOPIC_APP_STATUS: status_replayed(controller, topic->first, message); break;
+	case TOPIC_APP_STATUS: status_message(controller, topic, message); break;
 	case TOPIC_APP_COMMAND: commands_message(controller, topic, message); break;
 	case TOPIC_APP_REVISION:
 		/* Before the first sync a revision may be all that is left of an application: it is cleaned
@@ -332,8 +330,7 @@ void apps_connected(struct controller *controller)
 {
 	struct app_entry *app;
 
-	strv_free(steal_ptr(controller->stale_statuses));
-	strv_free(steal_ptr(controller->refused));
+	board_connected(&controller->strangers);
 	TABLE_FOREACH(app, &controller->apps) {
 		for (size_t i = 0; i < app->n_kept; i++)
 			app->kept[i].retained = false;
@@ -416,7 +413,7 @@ void apps_synced(struct controller *controller)
 
 	TABLE_FOREACH(app, &controller->apps)
 		sync_app(controller, app);
-	status_clear_stale(controller);
+	board_settle(controller, &controller->strangers);
 }
 
 /* A rejected manifest leaves the revision before it in force: found in the journal, else in the assignments.

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/digest.h"
+#include "core/controller/board.h"
 #include "core/controller/controller.h"
 #include "core/controller/table.h"
 #include "core/model/app.h"
@@ -168,9 +169,8 @@ struct controller {
 	struct table nodes;
 	struct table apps;
 	struct policies *policies;
-	char **stale_statuses; /* names with a retained status and, so far, no application */
-	char **refused;        /* names that the full table refused since the last connect */
-	size_t held_bytes;     /* of what arrived and is kept until synced */
+	struct board strangers; /* statuses of applications that have no entry */
+	size_t held_bytes;      /* of what arrived and is kept until synced */
 	int journal_fd;
 	bool journal_failing;     /* the last write failed, and that was logged */
 	int64_t watermark;        /* of the journal: grows with every write about an application */
@@ -299,9 +299,9 @@ void rollout_plan(struct controller *controller, struct app_entry *app);
 
 /* status.c */
 void status_show(struct controller *controller, struct app_entry *app);
-void status_replayed(struct controller *controller, const char *name, const struct session_message *message);
-void status_clear_stale(struct controller *controller); /* those of no application */
-void status_tick(struct controller *controller);        /* what others wrote is repaired */
+void status_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message);
+void status_tick(struct controller *controller); /* what others wrote is repaired */
 /* A verdict for an application that has no entry. */
 void status_show_refusal(
         struct controller *controller, const char *name, const char *reason, const char *limit);

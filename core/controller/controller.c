@@ -294,6 +294,7 @@ int controller_new(
 	controller->nodes.max = CONFIG_MAX_NODES;
 	controller->apps.max = CONFIG_MAX_APPS;
 	if (!controller->prefix || !controller->node || policies_new(&controller->policies) < 0 ||
+	        board_init(&controller->strangers, TOPIC_APP_STATUS) < 0 ||
 	        make_events(controller, config->base) < 0)
 		return error_set(err, ENOMEM, "out of memory");
 	r = make_filters(controller);
@@ -337,8 +338,7 @@ void controller_free(struct controller *controller)
 	free(controller->nodes.items);
 	policies_free(controller->policies);
 	strv_free(controller->filters);
-	strv_free(controller->stale_statuses);
-	strv_free(controller->refused);
+	board_release(&controller->strangers);
 	free(controller->prefix);
 	free(controller->node);
 	free(controller);

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "core/base/cleanup.h"
-#include "core/controller/policy_status.h"
+#include "core/base/json.h"
+#include "core/controller/board.h"
+#include "core/model/text.h"
 
 #define TYPE_PLACEMENT "placement"
 #define SPREAD         "spread"
@@ -34,7 +36,7 @@ struct builtin {
 struct policies {
 	struct table published;
 	struct table builtins;
-	struct policy_board board;
+	struct board board;
 };
 
 int policies_new(struct policies **ret_policies)
@@ -43,7 +45,7 @@ int policies_new(struct policies **ret_policies)
 
 	if (!policies)
 		return -ENOMEM;
-	if (policy_board_init(&policies->board) < 0) {
+	if (board_init(&policies->board, TOPIC_POLICY_STATUS) < 0) {
 		policies_free(policies);
 		return -ENOMEM;
 	}
@@ -75,8 +77,31 @@ void policies_free(struct policies *policies)
 	}
 	free(policies->published.items);
 	free(policies->builtins.items);
-	policy_board_release(&policies->board);
+	board_release(&policies->board);
 	free(policies);
+}
+
+struct policy_verdict {
+	const char *type;
+	const char *name;
+	const char *state;
+	const char *digest; /* NULL: it was not looked at */
+	const char *reason; /* NULL: no error */
+	const char *limit;
+};
+
+static void show(struct controller *controller, const struct policy_verdict *verdict)
+{
+	cleanup_json json_t *errors = json_array();
+
+	if (verdict->reason &&
+	        json_array_append_new(
+	                errors, json_pack("{s:s, s:o, s:s*}", "path", "$", "reason",
+	                                document_any_text(verdict->reason), "limit", verdict->limit)) < 0)
+		return;
+	board_show(controller, &controller->policies->board, verdict->type, verdict->name,
+	        json_pack("{s:s, s:s, s:s, s:s?, s:O}", "policy", verdict->name, "type", verdict->type,
+	                "state", verdict->state, "digest", verdict->digest, "errors", errors));
 }
 
 static void refuse(
@@ -88,7 +113,7 @@ static void refuse(
 		.reason = reason,
 		.limit = limit };
 
-	policy_board_show(controller, &controller->policies->board, &verdict);
+	show(controller, &verdict);
 	if (controller->synced)
 		event_emit(controller, "policy.rejected", NULL, "%s: %s", topic->second, reason);
 }
@@ -108,7 +133,7 @@ static void show_entry(struct controller *controller, const struct published *en
 		verdict.state = entry->failures > 0 ? "failing" : "active";
 	if (entry->error.code)
 		verdict.reason = entry->error.message;
-	policy_board_show(controller, &controller->policies->board, &verdict);
+	show(controller, &verdict);
 }
 
 static void load(struct published *entry)
@@ -126,7 +151,7 @@ static void remove_policy(struct controller *controller, const char *name)
 {
 	struct published *entry = table_find(&controller->policies->published, name);
 
-	policy_board_clear(controller, &controller->policies->board, TYPE_PLACEMENT, name);
+	board_clear(controller, &controller->policies->board, TYPE_PLACEMENT, name);
 	if (!entry)
 		return;
 	table_remove(&controller->policies->published, name);
@@ -215,7 +240,7 @@ static void replace_policy(
 void policies_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message)
 {
-	struct policy_board *board = &controller->policies->board;
+	struct board *board = &controller->policies->board;
 	bool is_placement = strcmp(topic->first, TYPE_PLACEMENT) == 0;
 	bool is_empty = message->length == 0 && !message->too_large;
 
@@ -225,9 +250,9 @@ void policies_message(
 		return;
 	}
 	if (topic->kind == TOPIC_POLICY_STATUS)
-		policy_board_message(board, topic, message);
+		board_message(board, topic, message);
 	else if (!is_placement && is_empty)
-		policy_board_clear(controller, board, topic->first, topic->second);
+		board_clear(controller, board, topic->first, topic->second);
 	else if (!is_placement)
 		refuse(controller, topic, "policies of this type are not supported yet; known: placement",
 		        NULL);
@@ -243,7 +268,7 @@ void policies_connected(struct controller *controller)
 
 	TABLE_FOREACH(entry, &controller->policies->published)
 		entry->seen = false;
-	policy_board_connected(&controller->policies->board);
+	board_connected(&controller->policies->board);
 }
 
 void policies_synced(struct controller *controller)
@@ -263,7 +288,7 @@ void policies_synced(struct controller *controller)
 
 void policies_tick(struct controller *controller)
 {
-	policy_board_settle(controller, &controller->policies->board);
+	board_settle(controller, &controller->policies->board);
 }
 
 static int score_in_c(void *arg, const struct policy_node *node, const struct policy_service *service,

@@ -234,8 +234,8 @@ static void set_state(struct app_entry *app, const struct summary *summary)
 	const char *word = state_word(app, summary->health);
 
 	if (!app->state || strcmp(app->state, word) != 0) {
-		/* The status of a predecessor gave `since` when it has the same word: status_replayed. */
-		if (app->state || !app->since[0])
+		/* The status of a predecessor gave `since` when it has the same word: status_message. */
+		if (app->state)
 			clock_format(clock_wall_ms(), app->since);
 		app->state = word;
 	}
@@ -320,6 +320,9 @@ static json_t *make_status(struct controller *controller, struct app_entry *app)
 	struct tally unknown = { .running = 0 };
 	json_t *status;
 
+	/* Replicas without a node wait since then. */
+	if (!app->since[0])
+		clock_format(clock_wall_ms(), app->since);
 	for (size_t i = 0; app->revision && i < app->revision->app.n_services; i++) {
 		if (json_object_set_new(
 		            services, app->revision->app.services[i].name, add_service(&summary, app, i)) < 0)
@@ -386,22 +389,11 @@ static bool is_ours(const struct app_entry *app, const struct session_message *m
 	       memcmp(app->status, message->payload, message->length) == 0;
 }
 
-void status_clear_stale(struct controller *controller)
-{
-	char **name;
-
-	STRV_FOREACH(name, controller->stale_statuses) {
-		if ((*name)[0] && !apps_find(controller, *name) && !strv_contains(controller->refused, *name))
-			(void)controller_retain(controller, TOPIC_APP_STATUS, *name, NULL, "", 0);
-	}
-	strv_free(steal_ptr(controller->stale_statuses));
-}
-
 void status_tick(struct controller *controller)
 {
 	struct app_entry *app;
 
-	status_clear_stale(controller);
+	board_settle(controller, &controller->strangers);
 	TABLE_FOREACH(app, &controller->apps) {
 		if (!app->status_differs)
 			continue;
@@ -411,31 +403,15 @@ void status_tick(struct controller *controller)
 	}
 }
 
-/* A status of no application, until it is cleared. */
-static void note_stale(struct controller *controller, const char *name, bool is_empty)
-{
-	char **list = controller->stale_statuses;
-
-	if (is_empty) {
-		while (list && *list && strcmp(*list, name) != 0)
-			list++;
-		if (list && *list)
-			(*list)[0] = '\0'; /* no name */
-		return;
-	}
-	/* What does not fit is cleaned up at the next start. */
-	if (strv_length(list) < CONFIG_MAX_APPS && !strv_contains(list, name))
-		(void)strv_append(&controller->stale_statuses, name);
-}
-
 /* What a predecessor, or we before the connection was lost, had said. */
-void status_replayed(struct controller *controller, const char *name, const struct session_message *message)
+void status_message(
+        struct controller *controller, const struct topic *topic, const struct session_message *message)
 {
-	struct app_entry *app = apps_find(controller, name);
+	struct app_entry *app = apps_find(controller, topic->first);
 	bool is_empty = message->length == 0 && !message->too_large;
 
 	if (!app) {
-		note_stale(controller, name, is_empty);
+		board_message(&controller->strangers, topic, message);
 		return;
 	}
 	/* An echo may be older than what was published since; the newest one comes last. */
@@ -452,17 +428,9 @@ void status_replayed(struct controller *controller, const char *name, const stru
 void status_show_refusal(
         struct controller *controller, const char *name, const char *reason, const char *limit)
 {
-	char since[CLOCK_TEXT_SIZE];
-	cleanup_json json_t *status = NULL;
-	cleanup_free char *text = NULL;
-
-	clock_format(clock_wall_ms(), since);
-	status = json_pack("{s:s, s:{s:n, s:s, s:[{s:s, s:s, s:s}], s:[]}, s:n, s:s, s:s, s:s, s:{}, s:[]}",
-	        "app", name, "document", "digest", "verdict", "rejected", "errors", "path", "$", "reason",
-	        reason, "limit", limit, "warnings", "revision", "state", "rejected", "reason", reason,
-	        "since", since, "services", "instances");
-	text = status ? json_text(status) : NULL;
-	/* Offline: the manifest is replayed after the next connect and refused again. */
-	if (text)
-		(void)controller_retain(controller, TOPIC_APP_STATUS, name, NULL, text, strlen(text));
+	board_show(controller, &controller->strangers, name, "",
+	        json_pack("{s:s, s:{s:n, s:s, s:[{s:s, s:s, s:s}], s:[]}, s:n, s:s, s:s, s:{}, s:[]}", "app",
+	                name, "document", "digest", "verdict", "rejected", "errors", "path", "$", "reason",
+	                reason, "limit", limit, "warnings", "revision", "state", "rejected", "reason", reason,
+	                "services", "instances"));
 }

@@ -12,6 +12,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/digest.h"
 #include "core/base/json.h"
+#include "core/controller/controller-priv.h"
 #include "tests/unit/controller/fake.h"
 
 #define TWO MANIFEST("\"cart\": {\"image\": \"cart:1\", \"scale\": 2}")
@@ -334,6 +335,13 @@ static void one_application_too_many(void **state)
 	(void)snprintf(topic, sizeof(topic), "a%d", CONFIG_MAX_APPS);
 	fake_expect(fake, topic, "state", "rejected");
 	fake_expect_contains(fake, topic, "document/errors/0/limit", "applications");
+	/* It is told once, however often the connection is lost. */
+	fake_run(fake, 100);
+	json_array_clear(fake->log);
+	fake_replay(fake);
+	controller_tick(fake->controller);
+	fake_run(fake, 100);
+	fake_expect_quiet(fake);
 	/* Room again: published anew it is taken. */
 	fake_put(fake, "apps/a0/desired", "", true);
 	fake_run(fake, 60);
