@@ -70,13 +70,12 @@ void board_message(struct board *board, const struct topic *topic, const struct 
 
 static int retain(struct controller *controller, const struct board *board, const char *key, const char *text)
 {
+	size_t length = strcspn(key, "/");
 	char first[KEY_SIZE];
-	char *second;
 
-	(void)snprintf(first, sizeof(first), "%s", key);
-	second = strchr(first, '/');
-	*second++ = '\0';
-	return controller_retain(controller, board->kind, first, second, text, strlen(text));
+	(void)snprintf(first, sizeof(first), "%.*s", (int)length, key);
+	return controller_retain(
+	        controller, board->kind, first, key + length + (key[length] == '/'), text, strlen(text));
 }
 
 /* Offline, or out of memory: the next sync or tick finds the difference again. */

@@ -291,13 +291,13 @@ static bool shorten(json_t *status)
 {
 	json_t *document = json_object_get(status, "document");
 	size_t gone = halve(document, "errors") + halve(document, "warnings");
-	int64_t omitted = json_get_int(status, "instances_omitted", 0);
+	json_int_t omitted = json_get_int(status, "instances_omitted", 0);
 
 	if (gone > 0)
 		return json_object_set_new(document, "truncated", json_true()) == 0;
 	gone = halve(status, "instances");
 	return gone > 0 && json_object_set_new(status, "instances_omitted",
-	                           json_integer((json_int_t)(omitted + (int64_t)gone))) == 0;
+	                           json_integer(omitted + (json_int_t)gone)) == 0;
 }
 
 /* Not larger than any other document may be. */
