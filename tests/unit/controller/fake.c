@@ -75,6 +75,7 @@ static void echo_later(struct fake *fake, const char *topic, const struct sessio
 {
 	json_t *text = json_stringn(publish->length ? publish->payload : "", publish->length);
 
+	json_array_append_new(fake->outbox, json_pack("[s, O]", topic, text));
 	json_array_append_new(fake->echoes, json_pack("[s, o]", topic, text));
 	event_active(fake->echo, EV_TIMEOUT, 0);
 }
@@ -185,6 +186,7 @@ struct fake *fake_new(void)
 	fake->base = event_base_new();
 	fake->echo = event_new(fake->base, -1, 0, on_echo, fake);
 	fake->echoes = json_array();
+	fake->outbox = json_array();
 	fake->retained = json_object();
 	fake->log = json_array();
 	fake->events = json_array();
@@ -201,6 +203,7 @@ void fake_free(struct fake *fake)
 	event_free(fake->echo);
 	event_base_free(fake->base);
 	json_decref(fake->echoes);
+	json_decref(fake->outbox);
 	json_decref(fake->retained);
 	json_decref(fake->log);
 	json_decref(fake->events);

@@ -22,6 +22,7 @@ struct fake {
 	json_t *events;   /* parsed documents of `events` */
 	json_t *answers;  /* parsed documents with correlation data */
 	json_t *echoes;   /* [topic, text] of retained documents that the broker still has to send back */
+	json_t *outbox;   /* the same, for other clients */
 	struct event *echo;
 	size_t echoed;      /* in this fake_run */
 	const char *reason; /* of every reported instance; NULL: some text */
