@@ -162,6 +162,7 @@ struct controller {
 	void *arg;
 	char **filters;
 	struct event *tick;          /* silent nodes, restarted instances that have to prove themselves */
+	struct event *settle_timer;  /* instances that have to stay up before an update goes on */
 	struct event *status_timer;  /* status documents that came too soon after the last one */
 	struct event *journal_turn;  /* after what was published is on its way */
 	struct event *journal_again; /* a write failed */
@@ -190,6 +191,8 @@ struct controller {
 
 /* controller.c: one step after every input: plan what changed, publish it, remember it. */
 void controller_turn(struct controller *controller);
+/* Plans the applications that wait again, after so long or earlier. */
+void controller_settle_in(struct controller *controller, int64_t ms);
 /* What time alone changes, every CONFIG_BEAT_MS. */
 void controller_tick(struct controller *controller);
 /* A term that somebody else claims. 0, or -ERANGE when it is above TERM_OUTSIDE_MAX and not our own. */

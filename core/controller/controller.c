@@ -131,6 +131,19 @@ static void later(struct event *timer, int64_t ms)
 		(void)event_add(timer, &wait); /* fails without memory only; the next turn tries again */
 }
 
+void controller_settle_in(struct controller *controller, int64_t ms)
+{
+	later(controller->settle_timer, ms);
+}
+
+static void plan_waiting(struct controller *controller)
+{
+	struct app_entry *app;
+
+	TABLE_FOREACH(app, &controller->apps)
+		app->plan = app->plan || app->waits;
+}
+
 static void show_statuses(struct controller *controller)
 {
 	for (size_t i = controller->apps.count; i-- > 0;) {
@@ -187,6 +200,14 @@ void controller_turn(struct controller *controller)
 	write_later(controller);
 }
 
+static void on_settle_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	plan_waiting(arg);
+	controller_turn(arg);
+}
+
 static void on_status_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -219,8 +240,6 @@ static void on_journal_again(evutil_socket_t fd, short what, void *arg)
 
 void controller_tick(struct controller *controller)
 {
-	struct app_entry *app;
-
 	if (controller->replayed && !controller->synced)
 		controller_synced(controller);
 	if (!controller->synced)
@@ -232,8 +251,7 @@ void controller_tick(struct controller *controller)
 	status_tick(controller);
 	assign_tick(controller);
 	rollback_tick(controller);
-	TABLE_FOREACH(app, &controller->apps)
-		app->plan = app->plan || app->waits;
+	plan_waiting(controller);
 	controller_turn(controller);
 }
 
@@ -264,11 +282,13 @@ static int make_events(struct controller *controller, struct event_base *base)
 	const struct timeval interval = timeval_of_ms(CONFIG_BEAT_MS);
 
 	controller->tick = event_new(base, -1, EV_PERSIST, on_tick, controller);
+	controller->settle_timer = event_new(base, -1, 0, on_settle_timer, controller);
 	controller->status_timer = event_new(base, -1, 0, on_status_timer, controller);
 	controller->journal_turn = event_new(base, -1, 0, on_journal_turn, controller);
 	controller->journal_again = event_new(base, -1, 0, on_journal_again, controller);
-	if (!controller->tick || !controller->status_timer || !controller->journal_turn ||
-	        !controller->journal_again || event_add(controller->tick, &interval) < 0)
+	if (!controller->tick || !controller->settle_timer || !controller->status_timer ||
+	        !controller->journal_turn || !controller->journal_again ||
+	        event_add(controller->tick, &interval) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -327,6 +347,7 @@ void controller_free(struct controller *controller)
 		(void)journal_flush(controller, SIZE_MAX);
 	}
 	free_event(controller->tick);
+	free_event(controller->settle_timer);
 	free_event(controller->status_timer);
 	free_event(controller->journal_turn);
 	free_event(controller->journal_again);

@@ -152,15 +152,17 @@ static void place(const struct service_plan *plan)
 	(void)snprintf(state->unplaced, sizeof(state->unplaced), "the controller is out of memory");
 }
 
-/* To run is not to work: what ends soon after its start must not replace the others. */
-static bool has_settled(const struct placement *placement)
+/* To run is not to work: what ends soon after its start must not replace the others. 0: it has settled. */
+static int64_t settles_in(const struct placement *placement)
 {
-	return placement->running_ms > 0 &&
-	       clock_boot_ms() - placement->running_ms >= CONFIG_ROLLOUT_SETTLE_MS;
+	int64_t up = placement->running_ms > 0 ? clock_boot_ms() - placement->running_ms : 0;
+
+	return up < CONFIG_ROLLOUT_SETTLE_MS ? CONFIG_ROLLOUT_SETTLE_MS - up : 0;
 }
 
+/* *ret_wait_ms grows to what this one needs of time alone. */
 static enum progress progress_of(
-        const struct placement *placement, char reason[static REASON_SIZE], bool *ret_time_helps)
+        const struct placement *placement, char reason[static REASON_SIZE], int64_t *ret_wait_ms)
 {
 	const struct report_instance *instance = fleet_reported(placement->node, placement->ref.id);
 	const char *state = instance ? instance_state_name(instance->state) : "not reported yet";
@@ -174,10 +176,12 @@ static enum progress progress_of(
 		return WAITING;
 	}
 	if (instance && instance->state == INSTANCE_RUNNING) {
-		*ret_time_helps = !has_settled(placement);
+		int64_t wait_ms = settles_in(placement);
+
+		*ret_wait_ms = wait_ms > *ret_wait_ms ? wait_ms : *ret_wait_ms;
 		(void)snprintf(reason, REASON_SIZE, "waits until %.128s on %s has been up for %d s",
 		        placement->ref.id, placement->node->name, CONFIG_ROLLOUT_SETTLE_MS / 1000);
-		return *ret_time_helps ? WAITING : SETTLED;
+		return wait_ms > 0 ? WAITING : SETTLED;
 	}
 	if (instance && instance->state == INSTANCE_EXITED)
 		progress = instance->exit_code == 0 ? SETTLED : FAILED;
@@ -248,7 +252,7 @@ static void swap(const struct service_plan *plan, struct placement *placement)
 {
 	struct assignment_ref ref;
 	char reason[REASON_SIZE];
-	bool time_helps;
+	int64_t wait_ms = 0;
 
 	if (make_ref(plan, placement->ref.slot, &ref) < 0)
 		return; /* revision_new has tried the longest one */
@@ -262,7 +266,7 @@ static void swap(const struct service_plan *plan, struct placement *placement)
 	placement->running_ms = 0;
 	placement_set_service(placement, plan->service);
 	placement->node->changed = true;
-	(void)progress_of(placement, plan->state->rollout, &time_helps);
+	(void)progress_of(placement, plan->state->rollout, &wait_ms);
 }
 
 static void roll(const struct service_plan *plan)
@@ -271,7 +275,7 @@ static void roll(const struct service_plan *plan)
 	struct placement *next = NULL;
 	enum progress worst = SETTLED;
 	char reason[REASON_SIZE];
-	bool time_helps = false;
+	int64_t wait_ms = 0;
 
 	state->rollout[0] = '\0';
 	state->paused = false;
@@ -286,7 +290,7 @@ static void roll(const struct service_plan *plan)
 				next = placement;
 			continue;
 		}
-		progress = progress_of(placement, reason, &time_helps);
+		progress = progress_of(placement, reason, &wait_ms);
 		if (progress > worst) {
 			worst = progress;
 			memcpy(state->rollout, reason, sizeof(state->rollout));
@@ -297,7 +301,10 @@ static void roll(const struct service_plan *plan)
 		return;
 	}
 	state->paused = worst == FAILED;
-	plan->app->waits = plan->app->waits || time_helps;
+	if (wait_ms > 0) {
+		plan->app->waits = true;
+		controller_settle_in(plan->controller, wait_ms);
+	}
 	if (worst == SETTLED)
 		swap(plan, next);
 }

@@ -254,7 +254,8 @@ class Judge:
         # The answer comes after the sync with the broker, and what the sync changed was published before it.
         box.wait(lambda: controller_answers(client), "the controller")
         try:
-            client.wait(lambda: settled(client), 20, "a settled node")
+            # An update of several replicas goes on, and each of them has to stay up for 10 s first.
+            client.wait(lambda: settled(client), 60, "a settled node")
         except AssertionError as problem:
             raise DiskFault("%s\n%s" % (problem, box.log_text()[-3000:])) from problem
         self.is_allowed("apps", apps_of(client))

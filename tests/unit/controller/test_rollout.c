@@ -124,6 +124,45 @@ static void what_keeps_crashing_replaces_one(void **state)
 	fake_free(fake);
 }
 
+/* Not only at the next tick. */
+static void update_goes_on_as_soon_as_it_may(void **state)
+{
+	struct fake *fake = fake_new();
+	cleanup_json json_t *before = start(fake);
+	struct app_entry *app = apps_find(fake->controller, "shop");
+
+	(void)state;
+	fake_put(fake, "apps/shop/desired", CART("cart:2", ""), true);
+	fake_report(fake, "n1", INSTANCE_RUNNING);
+	assert_int_equal(event_del(fake->controller->settle_timer), 0);
+	app->placements[0]->running_ms -= CONFIG_ROLLOUT_SETTLE_MS - 200;
+	app->plan = true;
+	controller_turn(fake->controller);
+	assert_int_equal(replaced(fake, "n1", before), 1);
+	fake_run(fake, 400);
+	assert_int_equal(replaced(fake, "n1", before), 2);
+	fake_free(fake);
+}
+
+/* The newest one is not the last in the list: its time counts all the same. */
+static void update_waits_for_the_youngest(void **state)
+{
+	struct fake *fake = fake_new();
+	cleanup_json json_t *before = start(fake);
+
+	(void)state;
+	fake_report_but(fake, "n1", "cart.3.", INSTANCE_BACKOFF, 1, 1);
+	fake_put(fake, "apps/shop/desired", CART("cart:2", ""), true); /* what is down goes first */
+	fake_report(fake, "n1", INSTANCE_RUNNING);
+	fake_settle(fake);
+	assert_int_equal(replaced(fake, "n1", before), 2);
+	fake_report(fake, "n1", INSTANCE_RUNNING);
+	assert_int_equal(replaced(fake, "n1", before), 2);
+	fake_settle(fake);
+	assert_int_equal(replaced(fake, "n1", before), 3);
+	fake_free(fake);
+}
+
 /* The reports came before the assignments that they belong to. */
 static void update_goes_on_after_a_restart(void **state)
 {
@@ -264,6 +303,8 @@ int main(void)
 		cmocka_unit_test(one_slot_at_a_time),
 		cmocka_unit_test(failure_pauses_and_a_fix_goes_on),
 		cmocka_unit_test(what_keeps_crashing_replaces_one),
+		cmocka_unit_test(update_goes_on_as_soon_as_it_may),
+		cmocka_unit_test(update_waits_for_the_youngest),
 		cmocka_unit_test(update_goes_on_after_a_restart),
 		cmocka_unit_test(restart_never_counts_when_ended_well),
 		cmocka_unit_test(same_container_is_not_touched),
