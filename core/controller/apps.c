@@ -248,6 +248,21 @@ static void drop_pending(struct controller *controller, struct app_entry *app)
 	app->arrived = ARRIVED_NOTHING;
 }
 
+/* What was judged, or can be read from the journal: after a restart that is nearly all. */
+static bool is_known(
+        struct controller *controller, struct app_entry *app, const struct session_message *message)
+{
+	cleanup_free char *bytes = NULL;
+	char digest[DIGEST_HEX_SIZE];
+	size_t length;
+
+	if (!app->has_document || digest_sha256(message->payload, message->length, digest) < 0 ||
+	        strcmp(digest, app->document) != 0)
+		return false;
+	return (app->judged && !app->no_room) ||
+	       revisions_bytes(controller, app, digest, &bytes, &length) == 0;
+}
+
 static void keep_pending(
         struct controller *controller, struct app_entry *app, const struct session_message *message)
 {
@@ -256,6 +271,9 @@ static void keep_pending(
 		return;
 	app->arrived = ARRIVED_TOO_LARGE;
 	if (message->too_large)
+		return;
+	app->arrived = ARRIVED_KNOWN;
+	if (is_known(controller, app, message))
 		return;
 	app->pending = apps_hold(controller, message);
 	app->pending_length = message->length;
@@ -383,12 +401,28 @@ static bool restore(struct controller *controller, struct app_entry *app)
 	return true;
 }
 
+static void take_known(struct controller *controller, struct app_entry *app)
+{
+	cleanup_free char *bytes = NULL;
+	size_t length;
+
+	app->unsettled = false;
+	if (app->judged && !app->no_room)
+		return;
+	if (revisions_bytes(controller, app, app->document, &bytes, &length) == 0)
+		take_document(controller, app, bytes, length);
+	else
+		app->unsettled = true; /* it was readable a moment ago */
+}
+
 static void sync_app(struct controller *controller, struct app_entry *app)
 {
 	char digest[DIGEST_HEX_SIZE] = "";
 
 	revisions_adopt(controller, app);
-	if (app->pending && digest_sha256(app->pending, app->pending_length, digest) < 0)
+	if (app->arrived == ARRIVED_KNOWN)
+		memcpy(digest, app->document, sizeof(digest));
+	else if (app->pending && digest_sha256(app->pending, app->pending_length, digest) < 0)
 		digest[0] = '\0';
 	/* What fails here changes nothing: taking the broker's word would stop or start what nobody asked
 	 * for. */
@@ -400,6 +434,8 @@ static void sync_app(struct controller *controller, struct app_entry *app)
 		app->unsettled = controller_retain(controller, TOPIC_APP_DESIRED, app->name, NULL, "", 0) < 0;
 	else if (app->arrived == ARRIVED_NOTHING)
 		take_removal(controller, app);
+	else if (app->arrived == ARRIVED_KNOWN)
+		take_known(controller, app);
 	else
 		take_document(controller, app, app->pending, app->pending_length);
 	drop_pending(controller, app);

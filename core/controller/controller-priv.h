@@ -91,6 +91,7 @@ struct scale_override {
 enum arrival { /* of a manifest before synced: judged then */
 	ARRIVED_NOTHING,
 	ARRIVED_TEXT,
+	ARRIVED_KNOWN, /* the one that we know: nothing has to be kept */
 	ARRIVED_TOO_LARGE,
 	ARRIVED_UNKNOWN, /* there was no room to keep it */
 };

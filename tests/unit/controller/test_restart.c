@@ -370,6 +370,31 @@ static void held_documents_are_bounded(void **state)
 	fake_free(fake);
 }
 
+/* Where it costs nothing to have it again later. */
+static void what_the_journal_has_is_not_held(void **state)
+{
+	struct fake *fake = start();
+
+	(void)state;
+	fake_stop(fake);
+	fake_start_unsynced(fake);
+	assert_int_equal(fake->controller->held_bytes, 0);
+	fake_stop(fake);
+	remove_files(fake, "revision.");
+	fake_start_unsynced(fake);
+	assert_true(fake->controller->held_bytes > 0);
+	controller_synced(fake->controller);
+	assert_int_equal(fake->controller->held_bytes, 0);
+	fake_expect(fake, "shop", "document/verdict", "accepted");
+	fake_expect(fake, "shop", "state", "running");
+	controller_connected(fake->controller);
+	fake_put(fake, "apps/shop/desired", CART, true);
+	assert_int_equal(fake->controller->held_bytes, 0);
+	fake_replay(fake);
+	fake_expect(fake, "shop", "state", "running");
+	fake_free(fake);
+}
+
 static void reconnect_writes_and_publishes_nothing(void **state)
 {
 	struct fake *fake = start();
@@ -498,6 +523,7 @@ int main(void)
 		cmocka_unit_test(unreadable_revision_leaves_its_instances),
 		cmocka_unit_test(manifest_that_could_not_be_kept_changes_nothing),
 		cmocka_unit_test(held_documents_are_bounded),
+		cmocka_unit_test(what_the_journal_has_is_not_held),
 		cmocka_unit_test(reconnect_writes_and_publishes_nothing),
 		cmocka_unit_test(return_to_an_older_manifest_while_away_is_obeyed),
 		cmocka_unit_test(older_manifest_of_a_rolled_back_broker_is_not_taken),
