@@ -343,15 +343,16 @@ static void go_online(struct session *session)
 		publish_nonce(session);
 }
 
-/* A broker that drops what does not fit into its queue drops the nonce too, without a word to anybody. */
+/* A broker drops what does not fit into its queue, and what its ACL forbids, without a word to anybody. */
 static void check_barrier(struct session *session)
 {
 	if (session->nonce_mid == 0 || session->synced ||
 	        clock_boot_ms() - session->heard_ms < CONFIG_SESSION_BARRIER_TIMEOUT_MS)
 		return;
 	session_fail(session, false,
-	        "the broker dropped messages: its queue is too short (mosquitto: max_queued_messages "
-	        "100000)");
+	        "\"%s\" did not come back: the broker's queue is too short (mosquitto: max_queued_messages "
+	        "100000), or its ACL forbids to read it",
+	        session->barrier.filter);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
