@@ -186,12 +186,12 @@ class Fleet:
         self.start_broker()
         self.connect()
 
-    def start_broker(self, extra=""):
-        """A plain mosquitto on a Unix socket, as somebody else's broker would be."""
+    def start_broker(self, extra="", head=""):
+        """A plain mosquitto on a Unix socket, as somebody else's broker would be; `head` and `extra` around its lines."""
         config = self.folder / "mosquitto.conf"
-        config.write_text("listener 0 %s\nallow_anonymous true\npersistence true\npersistence_location %s/\n"
+        config.write_text("%slistener 0 %s\nallow_anonymous true\npersistence true\npersistence_location %s/\n"
                           "autosave_interval 10\nmax_queued_messages 100000\nuser root\n%s" %
-                          (self.socket, self.folder, extra), encoding="utf-8")
+                          (head, self.socket, self.folder, extra), encoding="utf-8")
         with open(self.folder / "mosquitto.log", "ab") as log:
             self.broker = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(config)], stdout=log, stderr=log,
                                            preexec_fn=die_with_parent)
