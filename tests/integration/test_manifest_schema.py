@@ -84,7 +84,7 @@ def test_what_is_supported_is_known_to_its_leaves(schema, attributes):
             assert not inner or any(other.startswith(prefix) for other in attributes), prefix
 
 
-def test_what_is_not_supported_is_rejected_by_name(build, schema, attributes, tmp_path):
+def test_what_is_not_supported_is_rejected_by_name(build, attributes, tmp_path):
     """One manifest with every rejected attribute of a service: each is named with its path."""
     prefix = "services.*."
     rejected = [path[len(prefix):] for path, row in attributes.items()
