@@ -52,7 +52,7 @@ static bool is_newer(const struct assignment *assignment, const struct fleet_nod
 static int decode_message(struct controller *controller, const struct session_message *message,
         struct assignment *ret_assignment, struct baton_error *err)
 {
-	int r = message->too_large ? error_set(err, EMSGSIZE, "document is too large")
+	int r = message->too_large ? error_set(err, EFBIG, "document is too large")
 	                           : decode(message->payload, message->length, ret_assignment, err);
 
 	return r < 0 ? r : controller_note_term(controller, ret_assignment->term, err);

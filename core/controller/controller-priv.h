@@ -208,7 +208,7 @@ void event_emit(struct controller *controller, const char *type, const char *app
 /* "payload.rejected": a payload on a topic that has no status topic. limit may be NULL. */
 void event_bad_payload(struct controller *controller, const char *topic, const char *path, const char *reason,
         const char *limit);
-/* The same for one that a decoder refused. */
+/* The same for one that a decoder refused; the limit follows from the code: ERANGE, a term; EFBIG, bytes. */
 void event_bad_document(struct controller *controller, const char *topic, const struct baton_error *err);
 /* JSON payload of a message with the limits of Kconfig; NULL after an event that says what is wrong. */
 json_t *payload_json(struct controller *controller, const struct session_message *message);

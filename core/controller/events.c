@@ -63,10 +63,13 @@ void event_bad_payload(struct controller *controller, const char *topic, const c
 
 void event_bad_document(struct controller *controller, const char *topic, const struct baton_error *err)
 {
-	char limit[32];
+	char limit[32] = "";
 
-	(void)snprintf(limit, sizeof(limit), "term %lld", (long long)TERM_OUTSIDE_MAX);
-	event_bad_payload(controller, topic, "$", err->message, err->code == ERANGE ? limit : NULL);
+	if (err->code == ERANGE)
+		(void)snprintf(limit, sizeof(limit), "term %lld", (long long)TERM_OUTSIDE_MAX);
+	else if (err->code == EFBIG)
+		(void)snprintf(limit, sizeof(limit), "%d bytes", CONFIG_MAX_DOCUMENT_BYTES);
+	event_bad_payload(controller, topic, "$", err->message, limit[0] ? limit : NULL);
 }
 
 json_t *payload_json(struct controller *controller, const struct session_message *message)
