@@ -17,7 +17,10 @@
 
 #include "lua/host/policy.h"
 
-#define BUDGET_US  20000
+/* An emulator needs more, and its tests get it (CMakeLists.txt). */
+#ifndef BUDGET_US
+#define BUDGET_US 20000
+#endif
 #define SOURCE_MAX 262144 /* the end of the range of POLICY_SOURCE_MAX */
 
 #define SCORE(body) "return {score = function(node, service) " body " end}"
@@ -315,6 +318,7 @@ static void every_heap_size_is_survived(void **state)
 	size_t loaded = 0;
 
 	(void)state;
+	limits.budget_us = 10 * BUDGET_US; /* no matter here, and a busy machine takes it away */
 	for (limits.heap_max = 0; limits.heap_max < 40000; limits.heap_max += 8) {
 		struct policy *policy = NULL;
 		struct baton_error err = { 0 };
