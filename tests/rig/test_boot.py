@@ -44,7 +44,7 @@ def test_cold_boot_without_broker_and_network(base, boot, tmp_path, record_prope
 
 
 def test_clock_jumps_disturb_no_timer(base, boot):
-    node = boot(base, text={"etc/rig.start": "date -s @5\n"})
+    node = boot(base, text={"etc/rig.start": "date -s @1000\n"})
     node.guest.wait_online()
     node.import_image()
     node.apply(manifest("steady", one=service()))
@@ -85,7 +85,7 @@ def test_certificates_and_clock(base, boot, certificates):
     broker = "mosquitto -c /etc/mosquitto.conf 2>>/run/rig/mosquitto.log &\n"
     node = boot(base, config='user = "baton";\nbroker = { mode = "external"; host = "localhost"; port = 8883; '
                 'ca_file = "/etc/tls/ca.pem"; };\n', text={
-                    **certificates, "etc/rig.start": "date -s @5\nchmod 644 /etc/tls/*\n" + broker,
+                    **certificates, "etc/rig.start": "date -s @1000\nchmod 644 /etc/tls/*\n" + broker,
                     "etc/mosquitto.conf": "listener 8883 127.0.0.1\nallow_anonymous true\ncafile /etc/tls/ca.pem\n"
                                           "certfile /etc/tls/server.pem\nkeyfile /etc/tls/server.key\nuser root\n"})
     wait_log(node, "certificate is refused: .*not yet valid")
