@@ -14,6 +14,7 @@
 #include "core/base/json.h"
 #include "core/controller/controller-priv.h"
 #include "tests/unit/controller/fake.h"
+#include "tests/unit/lua/slow.h"
 
 #define ON_N2 "return {score = function(node) return node.name == 'n2' and 1 or 0 end}"
 
@@ -192,6 +193,7 @@ static void success_forgives_a_failure(void **state)
 static void slow_decisions_fall_back(void **state)
 {
 	struct fake *fake = fake_new();
+	char source[SLOW_SIZE];
 	char name[16];
 
 	(void)state;
@@ -199,9 +201,8 @@ static void slow_decisions_fall_back(void **state)
 		(void)snprintf(name, sizeof(name), "n%d", i);
 		fake_node(fake, name, 512, "\"native\"");
 	}
-	/* A few ms each: no single call is too slow. */
-	fake_put(fake, "policies/placement/slow",
-	        "return {score = function() for i = 1, 400000 do end return 0 end}", true);
+	slow_policy(source, 2000); /* no single call is too slow */
+	fake_put(fake, "policies/placement/slow", source, true);
 	use(fake, "a", "slow", 3);
 	expect_policy(fake, "slow", "failing", "for one decision");
 	fake_expect(fake, "a", "services/s/policy", "spread");
