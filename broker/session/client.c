@@ -183,6 +183,27 @@ static bool is_barrier(struct session *session, const struct mosquitto_message *
 	return true;
 }
 
+/*
+ * mosquitto drops what does not fit into its queue without a word, and not even the barrier behind it has to
+ * be among that, as the queue gets shorter meanwhile. But the packet identifier is used up (MQTT 5
+ * section 2.2.1). Whoever takes identifiers in a row, or the lowest one that is free, never comes to one
+ * above the number of messages so far. A broker that does not begin with 1 does something else, and is not
+ * judged.
+ */
+static void note_number(struct session *session, const struct mosquitto_message *message)
+{
+	if (message->qos == 0 || (session->numbered == 0 && message->mid != 1))
+		return;
+	session->numbered++;
+	if (session->has_gap || (size_t)message->mid <= session->numbered)
+		return;
+	session->has_gap = true;
+	log_warning("the broker left out messages: its queue is too short (mosquitto: max_queued_messages "
+	            "100000), or "
+	            "they are larger than %d bytes",
+	        CONFIG_SESSION_PACKET_MAX);
+}
+
 static void on_message(struct mosquitto *client, void *arg, const struct mosquitto_message *message,
         const mosquitto_property *properties)
 {
@@ -198,8 +219,10 @@ static void on_message(struct mosquitto *client, void *arg, const struct mosquit
 	uint16_t correlation_length = 0;
 
 	(void)client;
-	if (session->state != SESSION_ONLINE || session->dying || session->lost ||
-	        is_barrier(session, message))
+	if (session->state != SESSION_ONLINE || session->dying || session->lost)
+		return;
+	note_number(session, message);
+	if (is_barrier(session, message))
 		return;
 	if (!session->synced)
 		session->heard_ms = clock_boot_ms();

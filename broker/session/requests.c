@@ -127,6 +127,11 @@ static bool outgoing_has_room(const struct session *session, size_t bytes)
 	       bytes <= QUEUE_BYTES_MAX - session->outgoing_bytes;
 }
 
+bool session_has_gap(const struct session *session)
+{
+	return session->has_gap;
+}
+
 bool session_is_congested(const struct session *session)
 {
 	return session->outgoing_bytes >= CONGESTED_BYTES;

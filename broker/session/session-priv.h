@@ -69,6 +69,8 @@ struct session {
 	char nonce[SESSION_NONCE_SIZE];
 	int nonce_mid;
 	bool synced;
+	size_t numbered; /* messages with a packet identifier that this connection has brought */
+	bool has_gap;    /* one was left out */
 
 	void *will;
 	size_t will_length;

@@ -100,6 +100,8 @@ static void close_client(struct session *session)
 	outgoing_drop_all(session);
 	session->last_mid = 0;
 	session->nonce_mid = 0;
+	session->numbered = 0;
+	session->has_gap = false;
 	session->barrier.mid = 0;
 	session->synced = false;
 	session->connack = false;

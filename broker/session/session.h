@@ -107,6 +107,13 @@ struct session_publish {
  */
 int session_publish(struct session *session, const struct session_publish *publish);
 
+/*
+ * True when the broker has left out a message of this connection: its queue was too short, or the message
+ * larger than CONFIG_SESSION_PACKET_MAX. Asked in `synced`, it tells that what is absent may be there all the
+ * same.
+ */
+bool session_has_gap(const struct session *session);
+
 /* Much waits already: who can drop what it would publish, or put it off, should. False while offline. */
 bool session_is_congested(const struct session *session);
 

@@ -10,6 +10,7 @@
 #include "core/controller/controller.h"
 
 struct role_state {
+	const struct daemon *daemon;
 	struct controller *controller;
 	int state_dir_fd;
 };
@@ -47,6 +48,7 @@ static int start(struct daemon *daemon, void **ret_state, struct baton_error *er
 		free(role);
 		return error_set(err, ENOMEM, "out of memory");
 	}
+	role->daemon = daemon;
 	role->state_dir_fd = dir_open_make(path, 0700, err);
 	config.state_dir_fd = role->state_dir_fd;
 	r = role->state_dir_fd < 0 ? role->state_dir_fd : controller_new(&config, &role->controller, err);
@@ -70,7 +72,11 @@ static void connected(void *state)
 
 static void synced(void *state)
 {
-	controller_synced(((struct role_state *)state)->controller);
+	struct role_state *role = state;
+
+	if (session_has_gap(role->daemon->session))
+		controller_incomplete(role->controller);
+	controller_synced(role->controller);
 }
 
 static void disconnected(void *state)

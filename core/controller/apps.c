@@ -426,7 +426,8 @@ static void sync_app(struct controller *controller, struct app_entry *app)
 		digest[0] = '\0';
 	/* What fails here changes nothing: taking the broker's word would stop or start what nobody asked
 	 * for. */
-	if (app->arrived == ARRIVED_UNKNOWN)
+	if (app->arrived == ARRIVED_UNKNOWN ||
+	        (app->arrived == ARRIVED_NOTHING && app->has_document && controller->incomplete))
 		app->unsettled = true;
 	else if (app->has_document && broker_forgot(controller, app, digest))
 		app->unsettled = !restore(controller, app);

@@ -182,6 +182,7 @@ struct controller {
 	size_t n_tombstones;
 
 	bool connected;
+	bool incomplete;        /* what is retained did not all arrive */
 	bool replayed;          /* everything that is retained has arrived */
 	bool synced;            /* and there is a term to answer it in */
 	int64_t term;           /* 0 before the first synced */

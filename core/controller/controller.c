@@ -375,6 +375,7 @@ void controller_connected(struct controller *controller)
 	struct fleet_node *node;
 
 	controller->connected = true;
+	controller->incomplete = false;
 	controller->replayed = false;
 	controller->synced = false;
 	controller->broker_watermark = 0;
@@ -396,6 +397,11 @@ static void adopt(struct controller *controller)
 		fleet_note_running(node);
 	}
 	apps_adopted(controller);
+}
+
+void controller_incomplete(struct controller *controller)
+{
+	controller->incomplete = true;
 }
 
 void controller_synced(struct controller *controller)

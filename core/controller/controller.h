@@ -48,6 +48,9 @@ char *const *controller_filters(const struct controller *controller);
 /* The session's `connected`: retained state will arrive now; nothing is planned until controller_synced. */
 void controller_connected(struct controller *controller);
 
+/* Before controller_synced: some of the retained state was left out, so nothing is removed for want of it. */
+void controller_incomplete(struct controller *controller);
+
 /* The session's `synced`: all retained state is here. Takes the next term, then plans and publishes. */
 void controller_synced(struct controller *controller);
 

@@ -280,7 +280,7 @@ void policies_synced(struct controller *controller)
 
 		if (entry->seen)
 			show_entry(controller, entry);
-		else
+		else if (!controller->incomplete)
 			remove_policy(controller, entry->name);
 	}
 	policies_tick(controller);

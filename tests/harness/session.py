@@ -56,6 +56,23 @@ class Tool:
                         event, members, timeout, self.events[-20:], "".join(self.stderr[-20:])))
                 self.changed.wait(min(left, 0.5))
 
+    def wait_any(self, *events, timeout=15):
+        """The first event of these kinds."""
+        deadline = time.monotonic() + timeout
+        with self.changed:
+            while True:
+                found = [item for item in self.events if item["event"] in events]
+                if found:
+                    return found[0]
+                assert time.monotonic() < deadline and not self.ended, self.stderr[-20:]
+                self.changed.wait(0.5)
+
+    def wait_stderr(self, text, timeout=15):
+        deadline = time.monotonic() + timeout
+        while text not in "".join(self.stderr):
+            assert time.monotonic() < deadline and not self.ended, self.stderr[-20:]
+            time.sleep(0.05)
+
     def tell(self, command):
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()

@@ -57,15 +57,20 @@ def test_3000_retained_topics_arrive_whole_before_the_barrier(build, janitor, st
     started.append(Broker(janitor, extra="max_queued_messages 100000"))
     fill_3000(started[0])
     started.append(Tool(build, "--socket", started[0].socket, "--sub", "many/#", "--barrier", "sync/x", "--quiet"))
-    assert started[1].wait("synced")["messages"] == 3000
+    whole = started[1].wait("synced")
+    assert whole["messages"] == 3000 and not whole["gap"]
 
 
 def test_a_queue_that_is_too_short_is_said(broker, tool):
-    """mosquitto's default queue of 1000 drops retained messages and the barrier behind them: told, not waited for."""
+    """mosquitto's default queue of 1000 drops retained messages, and sometimes the barrier behind them: told either way."""
     fill_3000(broker)
     one = tool("--sub", "many/#", "--barrier", "sync/x", "--quiet")
-    assert "max_queued_messages" in one.wait("disconnected", timeout=30)["reason"]
-    assert not one.of("synced")
+    ended = one.wait_any("disconnected", "synced", timeout=30)
+    if ended["event"] == "synced":
+        assert ended["messages"] < 3000 and ended["gap"]
+        one.wait_stderr("max_queued_messages")
+    else:
+        assert "max_queued_messages" in ended["reason"]
 
 
 def test_foreign_messages_on_the_barrier_topic_do_not_count(broker, tool):

@@ -69,7 +69,8 @@ static void on_synced(void *arg)
 {
 	struct tool *tool = arg;
 
-	print(json_pack("{s:s, s:I}", "event", "synced", "messages", (json_int_t)tool->messages));
+	print(json_pack("{s:s, s:I, s:b}", "event", "synced", "messages", (json_int_t)tool->messages, "gap",
+	        session_has_gap(tool->session)));
 	maybe_free(tool, "synced");
 }
 
