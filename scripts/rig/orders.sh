@@ -20,11 +20,17 @@ uptime_now() {
 }
 
 # One descriptor for all: what the host sends while the port is closed is lost. A serial port is there before its
-# driver, and answers EIO until then.
+# driver, and answers EIO until then, or for ever when there is none.
 open_channel() {
 	port=$(appears "$channel")
 	exec 3<>"$port"
+	n=0
 	until [ "${channel#/dev/tty}" = "$channel" ] || stty raw -echo <&3 2>/dev/null; do
+		[ $n -lt 300 ] || {
+			echo "rig: $port has no driver" >/dev/console
+			return 1
+		}
+		n=$((n + 1))
 		sleep 0.1
 		exec 3<>"$port"
 	done
