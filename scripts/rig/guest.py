@@ -125,8 +125,11 @@ class Guest:
         command = ["setpriv", "--pdeathsig", "KILL", *board.qemu, "-nodefaults", "-no-reboot", "-display", "none",
                    "-kernel", str(self.base.kernel.image), "-initrd", "/proc/self/fd/%d" % initrd,
                    "-append", "console=%s quiet panic=-1 %s %s" % (board.console, board.append, append)]
+        tree = tempfile.TemporaryFile(dir=self.folder)  # pylint: disable=consider-using-with  (closed below)
         if board.device_tree:
-            command += ["-dtb", str(self.base.kernel.device_tree(board.device_tree))]
+            tree.write(self.base.kernel.device_tree(board.device_tree))
+            tree.flush()
+            command += ["-dtb", "/proc/self/fd/%d" % tree.fileno()]
         if self.shell:
             command += ["-chardev", "stdio,id=console,signal=off,logfile=%s" % self.console]
         else:
@@ -136,7 +139,8 @@ class Guest:
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, stdin=None if self.shell else subprocess.DEVNULL,
                                         stdout=None if self.shell else subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                        pass_fds=(theirs.fileno(), initrd, *pass_fds))
+                                        pass_fds=(theirs.fileno(), initrd, tree.fileno(), *pass_fds))
+        tree.close()
         theirs.close()
         self.channel = ours
 

@@ -25,6 +25,16 @@ def decompress_vmlinux(image):
     return None
 
 
+def enable_second_uart(tree):
+    """
+    A device tree in which the small UART of the Raspberry Pi, which carries the rig's channel, is switched on: only boards
+    whose first one is for Bluetooth have it. The property keeps its length; the kernel compares up to the first NUL.
+    """
+    start = tree.find(b"\0\0\0\1serial@7e215040\0")
+    found = tree.find(b"disabled\0", start, tree.find(b"\0\0\0\2", start)) if start >= 0 else -1
+    return tree if found < 0 else tree[:found] + b"okay".ljust(9, b"\0") + tree[found + 9:]
+
+
 class Kernel:
     """Attributes: image (what QEMU loads), folder (lib/modules below it), release, device_tree(name)."""
 
@@ -53,7 +63,8 @@ class Kernel:
         work.rename(self.folder)
 
     def device_tree(self, name):
-        return next((self.folder / "usr/lib").glob("linux-image-*/**/" + name))
+        """Bytes of what QEMU gives the kernel."""
+        return enable_second_uart(next((self.folder / "usr/lib").glob("linux-image-*/**/" + name)).read_bytes())
 
     def modules(self, names):
         """Files of the modules and of what they need, in the order in which they can be loaded, relative to folder."""

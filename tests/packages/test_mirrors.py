@@ -11,6 +11,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TOP / "scripts"))
 
 from rig import packages  # noqa: E402  (the path above makes it importable)
+from rig.kernel import enable_second_uart  # noqa: E402
 
 DEBIAN = "http://mirror.example/debian/ bookworm"
 TARGETS = [DEBIAN + " Debian", DEBIAN + " Debian", DEBIAN + "-updates Debian", DEBIAN + "-backports Debian Backports",
@@ -108,3 +109,15 @@ def test_no_lists_at_all(apt):
     apt.failures["update"] = 9
     with pytest.raises(packages.PackageError, match="no route"):
         apt.kernel("linux-image-arm64")
+
+
+@pytest.mark.parametrize("uart, status, expected", [
+    (b"serial@7e215040", b"disabled", b"okay"), (b"serial@7e215040", b"okay", b"okay"), (b"serial@7e201000", b"disabled", b"disabled")])
+def test_second_uart_is_switched_on(uart, status, expected):
+    """And nothing behind it, nor the length of anything."""
+    node = b"\0\0\0\1%s\0\0\0\0\3....%s\0\0\0\0\0\2"
+    other = node % (b"spi@0", b"disabled")
+    tree = node % (uart, status) + other
+    found = enable_second_uart(tree)
+    assert len(found) == len(tree) and found.endswith(other)
+    assert found.split(b"....")[1].split(b"\0")[0] == expected
