@@ -254,7 +254,7 @@ class Judge:
         # The answer comes after the sync with the broker, and what the sync changed was published before it.
         box.wait(lambda: controller_answers(client), "the controller")
         try:
-            # An update of several replicas goes on, and each of them has to stay up for 10 s first.
+            # An update of several replicas goes on, and each of them has to stay up for 5 s first.
             client.wait(lambda: settled(client), 60, "a settled node")
         except AssertionError as problem:
             raise DiskFault("%s\n%s" % (problem, box.log_text()[-3000:])) from problem
