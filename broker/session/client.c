@@ -199,8 +199,7 @@ static void note_number(struct session *session, const struct mosquitto_message 
 		return;
 	session->has_gap = true;
 	log_warning("the broker left out messages: its queue is too short (mosquitto: max_queued_messages "
-	            "100000), or "
-	            "they are larger than %d bytes",
+	            "100000), or they expired, or are larger than %d bytes",
 	        CONFIG_SESSION_PACKET_MAX);
 }
 

@@ -280,15 +280,18 @@ static void keep_pending(
 	app->arrived = app->pending ? ARRIVED_TEXT : ARRIVED_UNKNOWN;
 }
 
-static void refuse_app(struct controller *controller, const char *name)
+static void refuse_app(struct controller *controller, const char *name, const struct session_message *message)
 {
+	static const char reason[] = "the fleet has no room for another application";
+	char digest[DIGEST_HEX_SIZE] = "";
 	char limit[32];
 
+	if (!message->too_large && digest_sha256(message->payload, message->length, digest) < 0)
+		digest[0] = '\0';
 	(void)snprintf(limit, sizeof(limit), "%d applications", CONFIG_MAX_APPS);
-	status_show_refusal(controller, name, "the fleet has no room for another application", limit);
+	status_show_refusal(controller, name, digest, reason, limit);
 	if (controller->synced)
-		event_emit(controller, "app.rejected", name,
-		        "the fleet has no room for another application (limit: %s)", limit);
+		event_emit(controller, "app.rejected", name, "%s (limit: %s)", reason, limit);
 }
 
 static void desired_message(
@@ -299,7 +302,7 @@ static void desired_message(
 
 	if (!app) {
 		if (!empty)
-			refuse_app(controller, name);
+			refuse_app(controller, name, message);
 		else /* the verdict of one that was refused goes with it */
 			board_clear(controller, &controller->strangers, name, "");
 		return;
@@ -388,6 +391,14 @@ static bool broker_forgot_removal(
 	return app->buried && rollback_happened(controller, app) && was_in_force(app, digest);
 }
 
+/* The broker has left out messages: what looks removed or rolled back may be among them, and the watermark
+ * too. */
+static bool is_doubtful(const struct controller *controller, struct app_entry *app, const char *digest)
+{
+	return (app->has_document && app->arrived == ARRIVED_NOTHING) ||
+	       broker_forgot(controller, app, digest) || broker_forgot_removal(controller, app, digest);
+}
+
 static bool restore(struct controller *controller, struct app_entry *app)
 {
 	cleanup_free char *bytes = NULL;
@@ -427,7 +438,7 @@ static void sync_app(struct controller *controller, struct app_entry *app)
 	/* What fails here changes nothing: taking the broker's word would stop or start what nobody asked
 	 * for. */
 	if (app->arrived == ARRIVED_UNKNOWN ||
-	        (app->arrived == ARRIVED_NOTHING && app->has_document && controller->incomplete))
+	        (controller->incomplete && is_doubtful(controller, app, digest)))
 		app->unsettled = true;
 	else if (app->has_document && broker_forgot(controller, app, digest))
 		app->unsettled = !restore(controller, app);

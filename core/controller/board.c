@@ -14,6 +14,8 @@
 /* Beyond that a verdict is given, but not remembered: it may be cleaned up at the next sync. */
 #define BOARD_MAX 512
 #define KEY_SIZE  (2 * NAME_SIZE)
+/* A refusal, or the state of a policy with its traceback (ERROR_MESSAGE_MAX, escaped). */
+#define STATUS_MAX 4096
 
 int board_init(struct board *board, enum topic_kind kind)
 {
@@ -62,7 +64,9 @@ void board_message(struct board *board, const struct topic *topic, const struct 
 		(void)json_object_del(board->retained, key);
 		return;
 	}
-	if (message->too_large || json_parse(message->payload, message->length, limits, &document, &err) < 0)
+	/* Nothing that we write there is longer; what others wrote is not kept. */
+	if (message->too_large || message->length > STATUS_MAX ||
+	        json_parse(message->payload, message->length, limits, &document, &err) < 0)
 		document = json_null();
 	(void)json_object_del(document, "since");
 	keep(board->retained, key, document);

@@ -307,9 +307,9 @@ void status_show(struct controller *controller, struct app_entry *app);
 void status_message(
         struct controller *controller, const struct topic *topic, const struct session_message *message);
 void status_tick(struct controller *controller); /* what others wrote is repaired */
-/* A verdict for an application that has no entry. */
-void status_show_refusal(
-        struct controller *controller, const char *name, const char *reason, const char *limit);
+/* A verdict for an application that has no entry. `digest` of the manifest, "" when it is too large. */
+void status_show_refusal(struct controller *controller, const char *name, const char *digest,
+        const char *reason, const char *limit);
 
 /* commands.c */
 void commands_message(

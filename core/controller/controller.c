@@ -404,6 +404,23 @@ void controller_incomplete(struct controller *controller)
 	controller->incomplete = true;
 }
 
+/* At the first sync; tried again by the tick. */
+static bool can_lead(struct controller *controller)
+{
+	/* Without a journal, what runs of an application that was left out would be stopped. */
+	if (controller->incomplete && controller->watermark == 0) {
+		if (!controller->replayed)
+			log_error("the controller stays idle: it has no journal, and the broker left out "
+			          "messages");
+		return false;
+	}
+	if (take_term(controller) == 0)
+		return true;
+	if (!controller->replayed)
+		log_error("the controller stays idle until its term can be made durable");
+	return false;
+}
+
 void controller_synced(struct controller *controller)
 {
 	bool first = controller->term == 0;
@@ -412,14 +429,15 @@ void controller_synced(struct controller *controller)
 
 	if (!controller->connected)
 		return;
-	if (first && take_term(controller) < 0) {
-		if (!controller->replayed)
-			log_error("the controller stays idle until its term can be made durable");
+	if (first && !can_lead(controller)) {
 		controller->replayed = true;
 		return;
 	}
 	controller->replayed = true;
 	controller->synced = true;
+	if (controller->incomplete)
+		event_emit(controller, "broker.incomplete", NULL,
+		        "the broker left out messages: what seems to be removed is left as it is");
 	apps_synced(controller);
 	if (first)
 		adopt(controller);

@@ -278,9 +278,9 @@ void policies_synced(struct controller *controller)
 	for (size_t i = policies->published.count; i-- > 0;) {
 		struct published *entry = policies->published.items[i];
 
-		if (entry->seen)
+		if (entry->seen || controller->incomplete)
 			show_entry(controller, entry);
-		else if (!controller->incomplete)
+		else
 			remove_policy(controller, entry->name);
 	}
 	policies_tick(controller);

@@ -425,12 +425,12 @@ void status_message(
 		free(steal_ptr(app->status)); /* not ours: publish again */
 }
 
-void status_show_refusal(
-        struct controller *controller, const char *name, const char *reason, const char *limit)
+void status_show_refusal(struct controller *controller, const char *name, const char *digest,
+        const char *reason, const char *limit)
 {
 	board_show(controller, &controller->strangers, name, "",
-	        json_pack("{s:s, s:{s:n, s:s, s:[{s:s, s:s, s:s}], s:[]}, s:n, s:s, s:s, s:{}, s:[]}", "app",
-	                name, "document", "digest", "verdict", "rejected", "errors", "path", "$", "reason",
-	                reason, "limit", limit, "warnings", "revision", "state", "rejected", "reason", reason,
-	                "services", "instances"));
+	        json_pack("{s:s, s:{s:s?, s:s, s:[{s:s, s:s, s:s}], s:[]}, s:n, s:s, s:s, s:{}, s:[]}", "app",
+	                name, "document", "digest", digest[0] ? digest : NULL, "verdict", "rejected",
+	                "errors", "path", "$", "reason", reason, "limit", limit, "warnings", "revision",
+	                "state", "rejected", "reason", reason, "services", "instances"));
 }

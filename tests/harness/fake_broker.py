@@ -71,8 +71,7 @@ def decode_connect(body):
 
 
 class FakeBroker:
-    """On 127.0.0.1. `connects`: every CONNECT. Subscriptions are granted, pings answered, nothing is delivered;
-    publications are acknowledged while `acknowledge` is set, and nothing is read at all while `deaf` is."""
+    """On 127.0.0.1. `connects`: every CONNECT. Subscriptions are granted, pings answered; publications are acknowledged while `acknowledge` is set, and nothing is read at all while `deaf` is."""
 
     def __init__(self, acknowledge=True):
         self.acknowledge = acknowledge
@@ -129,6 +128,15 @@ class FakeBroker:
             reader.text()
             link.sendall(bytes([PUBACK << 4, 2]) + reader.take(2))
         return True
+
+    def deliver(self, topic, identifier=None):
+        """An empty message to every connection: QoS 1 with that packet identifier, QoS 0 without one."""
+        body = struct.pack(">H", len(topic)) + topic.encode()
+        if identifier is not None:
+            body += struct.pack(">H", identifier)
+        body += b"\0"  # no properties
+        for link in self.links:
+            link.sendall(bytes([PUBLISH << 4 | (2 if identifier else 0), len(body)]) + body)
 
     def cut(self):
         for link in self.links:

@@ -337,31 +337,6 @@ static void manifest_that_could_not_be_kept_changes_nothing(void **state)
 	fake_free(fake);
 }
 
-/* The broker's queue was too short for what it holds: absent is not removed, until everything has come. */
-static void replay_with_a_gap_removes_nothing(void **state)
-{
-	struct fake *fake = start();
-	json_t *manifest = json_object_get(fake->retained, "apps/shop/desired");
-
-	(void)state;
-	json_incref(manifest);
-	fake_stop(fake);
-	assert_int_equal(json_object_del(fake->retained, "apps/shop/desired"), 0);
-	fake_start_unsynced(fake);
-	controller_incomplete(fake->controller);
-	controller_synced(fake->controller);
-	assert_false(fake_has_event(fake, "app.removed"));
-	assert_int_equal(fake_assigned(fake, "n1") + fake_assigned(fake, "n2"), 5);
-	assert_int_equal(json_object_set_new(fake->retained, "apps/shop/desired", manifest), 0);
-	fake_replay(fake);
-	assert_false(fake_has_event(fake, "app.removed"));
-	fake_expect(fake, "shop", "state", "running");
-	assert_int_equal(json_object_del(fake->retained, "apps/shop/desired"), 0);
-	fake_replay(fake);
-	assert_true(fake_has_event(fake, "app.removed"));
-	fake_free(fake);
-}
-
 static void held_documents_are_bounded(void **state)
 {
 	struct fake *fake = fake_new();
@@ -547,7 +522,6 @@ int main(void)
 		cmocka_unit_test(lost_connection_while_removing_again_brings_nothing_back),
 		cmocka_unit_test(unreadable_revision_leaves_its_instances),
 		cmocka_unit_test(manifest_that_could_not_be_kept_changes_nothing),
-		cmocka_unit_test(replay_with_a_gap_removes_nothing),
 		cmocka_unit_test(held_documents_are_bounded),
 		cmocka_unit_test(what_the_journal_has_is_not_held),
 		cmocka_unit_test(reconnect_writes_and_publishes_nothing),
