@@ -5,14 +5,17 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
@@ -214,13 +217,18 @@ static void save_file(const struct seccomp_cache *cache, const char *name, const
 	(void)file_replace_at(cache->directory_fd, name, data, sizeof(header) + length, 0600, FILE_VOLATILE);
 }
 
-static _Noreturn void compile_and_exit(const json_t *profile, struct result *result)
+/* It holds the daemon's locks as long as it lives, so it does not outlive the daemon. */
+static _Noreturn void compile_and_exit(const json_t *profile, struct result *result, pid_t parent)
 {
 	cleanup_free struct sock_filter *filters = NULL;
 	struct baton_error err = { 0 };
 	size_t count = 0;
-	int r = seccomp_compile(profile, &filters, &count, &err);
+	int r;
 
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* always accepted for a valid signal */
+	if (getppid() != parent)
+		_exit(1);
+	r = seccomp_compile(profile, &filters, &count, &err);
 	if (r == 0) {
 		memcpy(result->filters, filters, count * sizeof(*filters));
 		result->count = (uint32_t)count;
@@ -251,7 +259,9 @@ static int spawn(struct seccomp_job *job, const json_t *profile)
 {
 	void *memory =
 	        mmap(NULL, sizeof(*job->result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t parent = getpid();
 	pid_t pid;
+	int r;
 
 	if (memory == MAP_FAILED)
 		return -errno;
@@ -260,12 +270,17 @@ static int spawn(struct seccomp_job *job, const json_t *profile)
 	(void)snprintf(job->result->message, sizeof(job->result->message), "the compiling process died");
 	pid = fork();
 	if (pid == 0)
-		compile_and_exit(profile, job->result);
+		compile_and_exit(profile, job->result, parent);
 	if (pid < 0)
 		return -errno;
 	job->pidfd =
 	        (int)syscall(SYS_pidfd_open, pid, 0); /* nobody else waits for it: the number is its own */
-	return job->pidfd < 0 ? -errno : 0;
+	if (job->pidfd >= 0)
+		return 0;
+	r = -errno;
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0); /* it dies at once: nothing of it waits for a disk */
+	return r;
 }
 
 int seccomp_job_start(struct seccomp_cache *cache, const json_t *profile, struct seccomp_job **ret_job,
