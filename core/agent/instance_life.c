@@ -148,6 +148,7 @@ static void ask_start(struct instance *instance, const struct service *service)
 	struct ipc_message message = {
 		.type = IPC_START,
 		.generation = instance->generation + 1,
+		.attempts = instance->attempts,
 		.spec = service->container, /* borrowed: sending only reads it */
 		.has_spec = true,
 	};
@@ -236,6 +237,16 @@ void instance_images_changed(struct instance *instance)
 
 /* ---- end ---- */
 
+/* The supervisor saw it when we did not. */
+static int64_t ran_ms(const struct instance *instance, const struct ipc_message *message)
+{
+	if (instance->running_since)
+		return clock_boot_ms() - instance->running_since;
+	if (message->started_ns == 0 || message->ended_ns < message->started_ns)
+		return 0;
+	return (int64_t)((message->ended_ns - message->started_ns) / 1000000);
+}
+
 static void note_end(struct instance *instance, const struct ipc_message *message)
 {
 	struct report_instance *seen = &instance->seen;
@@ -243,7 +254,7 @@ static void note_end(struct instance *instance, const struct ipc_message *messag
 	utf8_copy(instance->end_reason, sizeof(instance->end_reason),
 	        message->message ? message->message : "ended");
 	instance->alive = false;
-	instance->ran_ms = instance->running_since ? clock_boot_ms() - instance->running_since : 0;
+	instance->ran_ms = ran_ms(instance, message);
 	instance->running_since = 0;
 	seen->pid = 0;
 	if (message->never_ran)

@@ -121,11 +121,8 @@ static struct instance *take_over(struct agent *agent, const struct ipc_message 
 	instance->seen.restarts = message->generation > 0 && message->generation <= UINT32_MAX
 	                                  ? (uint32_t)message->generation - 1
 	                                  : 0;
-	/*
-	 * Only a part of them may have been attempts in a row; a long run sets that right. To begin at 0
-	 * would start anew what has used up its attempts, each time that baton-control is restarted.
-	 */
-	instance->attempts = instance->seen.restarts;
+	/* To begin at 0 would start anew what has used them up, each time that baton-control is restarted. */
+	instance->attempts = message->attempts;
 	agent->plan_wanted = true;
 	return instance;
 }

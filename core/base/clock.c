@@ -38,7 +38,12 @@ int64_t clock_thread_ns(void)
 
 int64_t clock_wall_ms(void)
 {
-	return read_ns(CLOCK_REALTIME) / 1000000;
+	return clock_wall_ns() / 1000000;
+}
+
+int64_t clock_wall_ns(void)
+{
+	return read_ns(CLOCK_REALTIME);
 }
 
 void clock_format(int64_t wall_ms, char text[static CLOCK_TEXT_SIZE])

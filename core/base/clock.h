@@ -16,8 +16,9 @@ int64_t clock_boot_ns(void);
  */
 int64_t clock_thread_ns(void);
 
-/* Milliseconds of CLOCK_REALTIME since 1970. Never used in a decision. */
+/* CLOCK_REALTIME since 1970. Never used in a decision. */
 int64_t clock_wall_ms(void);
+int64_t clock_wall_ns(void);
 
 /* RFC 3339 in UTC with milliseconds, "2026-11-24T10:00:00.123Z". Wall clock values outside years 0–9999 are
  * clamped. */

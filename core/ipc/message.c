@@ -151,6 +151,8 @@ static const struct field message_fields[] = {
 	FIELD(21, FIELD_TEXT, cgroup_mode, ON(IPC_NODE), .max = NAME_MAX_BYTES),
 	FIELD(22, FIELD_RECORD, spec, ON(IPC_START) | ON(IPC_INSTANCE), .required = ON(IPC_START),
 	        .companion = offsetof(struct ipc_message, has_spec), .record = &spec_record),
+	FIELD(23, FIELD_U32, attempts, ON(IPC_START) | ON(IPC_INSTANCE), .max = UINT32_MAX),
+	FIELD(24, FIELD_U64, ended_ns, ON(IPC_INSTANCE), .max = UINT64_MAX),
 };
 static const struct record message_record = { "message", message_fields, array_size(message_fields),
 	sizeof(struct ipc_message) };

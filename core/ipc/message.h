@@ -52,9 +52,11 @@ struct ipc_message {
 	char *image;
 	char *image_digest;  /* "sha256:…" */
 	uint64_t generation; /* of the start: control counts, so that an old event is told from a new one */
-	int32_t signal;      /* STOP: 0 = the spec's; INSTANCE: that ended it, else 0 */
-	uint32_t grace_ms;   /* STOP: 0 = the spec's */
-	uint32_t state;      /* enum ipc_instance_state */
+	uint32_t
+	        attempts; /* restarts in a row before this start: control counts, the supervisor repeats it */
+	int32_t signal;   /* STOP: 0 = the spec's; INSTANCE: that ended it, else 0 */
+	uint32_t grace_ms; /* STOP: 0 = the spec's */
+	uint32_t state;    /* enum ipc_instance_state */
 	int32_t pid;
 	bool has_exit_code; /* false on ENDED: nobody could wait for it */
 	int32_t exit_code;  /* 0..255, 128 + signal for a signal */
@@ -62,7 +64,8 @@ struct ipc_message {
 	bool never_ran; /* ENDED: the container's program was never executed; `message` names the failed step
 	                 */
 	bool limit_unenforced;
-	uint64_t started_ns; /* boot clock of the exec, for the benches */
+	uint64_t started_ns; /* boot clock of the exec, 0 before */
+	uint64_t ended_ns;   /* the same for its end; 0 while it is not over */
 	int32_t code;        /* REPLY: 0 or a positive errno */
 	char *message;       /* REPLY, INSTANCE: reason for people */
 	char *runtime;

@@ -54,6 +54,8 @@ static const char *check_target(char *target, const struct container_spec *spec)
 		return "must not have \"/\" as its target";
 	if (is_below(target, "/proc"))
 		return "must not have a target in /proc (CVE-2023-27561)";
+	if (strcmp(target, "/dev") == 0)
+		return "must not have \"/dev\" as its target: the container's devices are made there";
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		if (strcmp(spec->mounts[i].target, target) == 0)
 			return "has the same target as another mount";

@@ -89,6 +89,11 @@ static void adopt_record(struct container *container)
 	                                                 : "ended while batond was down; exit code unknown");
 }
 
+bool container_left_alone(const struct supervisor *supervisor, const char *id)
+{
+	return record_exists(supervisor->containers_fd, id);
+}
+
 /* There is none, or one that no batond can read. Any other failure (EMFILE, ENOMEM, EIO) says nothing about
  * it. */
 static bool no_record(int code)
@@ -118,6 +123,13 @@ static int take_record(struct container *container, const char *id, struct baton
 		return -ESTALE;
 	}
 	container->plugin = plugin_of(supervisor, record.spec.runtime);
+	/* Without its runtime nobody could stop it, and the operator does not want that runtime any more. */
+	if (!container->plugin && record.spec.runtime &&
+	        !strv_contains(supervisor->config->runtimes.enabled, record.spec.runtime)) {
+		(void)error_set(
+		        err, ESTALE, "its runtime \"%s\" is not enabled any more", record.spec.runtime);
+		return -ESTALE;
+	}
 	return container->plugin ? 0
 	                         : error_set(err, ENOENT, "its runtime \"%s\" is not available",
 	                                   record.spec.runtime ? record.spec.runtime : "");
@@ -194,9 +206,7 @@ static bool in_use(struct supervisor *supervisor, const char *id)
 {
 	const struct container *container = container_find(supervisor, id);
 
-	if (container)
-		return container->record.phase != RECORD_ENDED;
-	return faccessat(supervisor->containers_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return container ? container->record.phase != RECORD_ENDED : container_left_alone(supervisor, id);
 }
 
 /* True when one stays, as its processes are not dead yet. */

@@ -21,7 +21,7 @@ struct cgroup_group {
 	int procs_fds[HIERARCHIES_MAX];
 };
 
-static bool name_valid(const char *name)
+static bool group_name_valid(const char *name)
 {
 	return *name && *name != '.' && !strpbrk(name, "/\n") && strlen(name) <= NAME_MAX;
 }
@@ -148,7 +148,7 @@ int cgroup_create(struct cgroup_root *root, const char *name, const struct cgrou
 	unsigned held = 0;
 	int r;
 
-	if (!name_valid(name))
+	if (!group_name_valid(name))
 		return error_set(err, EINVAL, "\"%s\" is not a name for a control group", name);
 	group = group_alloc(root, name);
 	if (!group)
@@ -177,7 +177,7 @@ int cgroup_open_existing(
 	struct cgroup_group *group;
 	bool found = false;
 
-	if (!name_valid(name))
+	if (!group_name_valid(name))
 		return error_set(err, EINVAL, "\"%s\" is not a name for a control group", name);
 	for (size_t i = 0; i < root->n_hierarchies && !found; i++)
 		found = faccessat(root->hierarchies[i].parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;

@@ -10,6 +10,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
+#include "core/base/pidfd.h"
 #include "core/supervisor/cgroup-priv.h"
 
 #define DEPTH_MAX   32
@@ -153,8 +154,7 @@ static int members_kill(pid_t pid, void *arg)
 
 	for (size_t i = 0; i < members->count; i++) {
 		if (members->items[i].pid == pid)
-			(void)syscall(SYS_pidfd_send_signal, members->items[i].pidfd, SIGKILL, NULL,
-			        0); /* ESRCH: it has ended meanwhile */
+			(void)pidfd_signal(members->items[i].pidfd, SIGKILL); /* ESRCH: it has ended */
 	}
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/base/timeval.h"
@@ -155,9 +156,11 @@ static void send_state(struct container *container, bool with_spec)
 		.type = IPC_INSTANCE,
 		.id = record->spec.id,
 		.generation = record->generation,
+		.attempts = record->attempts,
 		.state = ipc_state(record->phase),
 		.pid = record->phase == RECORD_ENDED ? 0 : record->pid,
 		.started_ns = record->started_ns,
+		.ended_ns = record->ended_ns,
 		.limit_unenforced = record->limit_unenforced,
 		.has_exit_code = record->has_exit_code,
 		.exit_code = record->exit_code,
@@ -205,6 +208,8 @@ void container_set_phase(struct container *container, enum record_phase phase, c
 	log_info("%s: %s -> %s: %s", container_id(container), phase_names[record->phase], phase_names[phase],
 	        reason);
 	record->phase = phase;
+	if (phase == RECORD_ENDED)
+		record->ended_ns = (uint64_t)clock_boot_ns();
 	(void)snprintf(record->reason, sizeof(record->reason), "%s", reason);
 	r = record_write(container->instance_fd, record);
 	if (r < 0)

@@ -77,7 +77,8 @@ int container_check(
         struct supervisor *supervisor, const struct container_spec *spec, struct baton_error *err);
 
 /* Everything from the spec to a running program; the outcome is a phase. `spec` is moved in. */
-void container_start(struct container *container, struct container_spec *spec, uint64_t generation);
+void container_start(
+        struct container *container, struct container_spec *spec, uint64_t generation, uint32_t attempts);
 
 /* Frees what only the start needs and detaches its transient mounts. */
 void container_made(struct container *container);
@@ -102,6 +103,9 @@ int signal_parse(const char *name);
 
 /* Removes record, logs and writable layer of an ended container and frees it. 0 or -EBUSY. */
 int container_forget(struct container *container);
+
+/* True for one that containers_adopt() has left alone: its directory is there, and no entry of the list. */
+bool container_left_alone(const struct supervisor *supervisor, const char *id);
 
 /* Takes back what RUN/containers holds, and kills control groups that nobody remembers. What cannot be read
  * now, or whose runtime is not there, is left alone until the next start. */

@@ -569,13 +569,16 @@ static int making_new(struct container *container)
 	return 0;
 }
 
-void container_start(struct container *container, struct container_spec *spec, uint64_t generation)
+void container_start(
+        struct container *container, struct container_spec *spec, uint64_t generation, uint32_t attempts)
 {
 	struct baton_error err;
 	int r;
 
 	record_release(&container->record);
-	container->record = (struct record){ .phase = RECORD_ENDED, .generation = generation, .spec = *spec };
+	container->record = (struct record){
+		.phase = RECORD_ENDED, .generation = generation, .attempts = attempts, .spec = *spec
+	};
 	*spec = (struct container_spec){ 0 };
 	memcpy(container->record.boot, container->supervisor->boot_id, sizeof(container->record.boot));
 	container->plugin = find_plugin(container->supervisor, container->record.spec.runtime);

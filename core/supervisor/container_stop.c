@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <baton/kconfig.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/log.h"
+#include "core/base/pidfd.h"
 #include "core/base/process.h"
 #include "core/supervisor/pidfd_status.h"
 
@@ -54,8 +54,7 @@ static void kill_all(struct container *container)
 	/* The pid 1 of the namespace takes everything in it along; the cgroup also finds what left the
 	 * namespace. */
 	if (container->pidfd >= 0)
-		(void)syscall(
-		        SYS_pidfd_send_signal, container->pidfd, SIGKILL, NULL, 0); /* ESRCH: it has ended */
+		(void)pidfd_signal(container->pidfd, SIGKILL); /* ESRCH: it has ended */
 	if (container->cgroup)
 		(void)cgroup_kill(container->cgroup);
 }
@@ -66,6 +65,8 @@ static void on_grace_over(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (container->ending)
+		return;
 	log_info("%s: still there after its grace period: SIGKILL", container_id(container));
 	kill_all(container);
 	/* A process in uninterruptible sleep dies when the kernel lets it; ask again, never give up. */

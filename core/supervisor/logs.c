@@ -121,12 +121,11 @@ static void write_lines(struct logs *logs, const struct buf *lines)
 static void format_prefix(char prefix[static PREFIX_MAX], const char *stream, char flag)
 {
 	char seconds[CLOCK_TEXT_SIZE];
-	struct timespec now;
+	int64_t now = clock_wall_ns();
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	clock_format((int64_t)now.tv_sec * 1000, seconds);
+	clock_format(now / 1000000, seconds);
 	seconds[strcspn(seconds, ".")] = '\0';
-	(void)snprintf(prefix, PREFIX_MAX, "%s.%09ldZ %s %c ", seconds, now.tv_nsec, stream, flag);
+	(void)snprintf(prefix, PREFIX_MAX, "%s.%09dZ %s %c ", seconds, (int)(now % 1000000000), stream, flag);
 }
 
 static int append_line(

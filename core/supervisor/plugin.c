@@ -141,7 +141,7 @@ static const char *host_config(void *host, const char *key)
 
 /* ---- loading ---- */
 
-static bool name_valid(const char *name)
+static bool plugin_name_valid(const char *name)
 {
 	size_t length = strlen(name);
 
@@ -258,7 +258,7 @@ int plugin_load(struct event_base *base, const char *name, const struct plugin_p
 	struct plugin *plugin;
 	int r;
 
-	if (!name_valid(name))
+	if (!plugin_name_valid(name))
 		return error_set(err, EINVAL, "\"%s\" is not a plugin name: 1 to %d of a-z, 0-9, -", name,
 		        PLUGIN_NAME_MAX);
 	plugin = calloc(1, sizeof(*plugin));

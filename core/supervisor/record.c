@@ -2,11 +2,13 @@
 #include "core/supervisor/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/cleanup.h"
 #include "core/base/files.h"
@@ -24,17 +26,22 @@ static const struct {
 	enum field_type type;
 	size_t offset;
 	size_t size;
+	bool optional; /* records of an earlier version lack it: 0 */
 } fields[] = {
-#define ROW(name, type, member)                                                                              \
+#define ANY_ROW(name, type, member, optional)                                                                \
 	{                                                                                                    \
-		name, type, offsetof(struct record, member), sizeof(((struct record *)0)->member)            \
+		name, type, offsetof(struct record, member), sizeof(((struct record *)0)->member), optional  \
 	}
+#define ROW(name, type, member)          ANY_ROW(name, type, member, false)
+#define OPTIONAL_ROW(name, type, member) ANY_ROW(name, type, member, true)
 	ROW("phase", FIELD_UINT32, phase),
 	ROW("boot", FIELD_ARRAY, boot),
 	ROW("generation", FIELD_UINT64, generation),
+	OPTIONAL_ROW("attempts", FIELD_UINT32, attempts),
 	ROW("pid", FIELD_INT32, pid),
 	ROW("start_time", FIELD_UINT64, start_time),
 	ROW("started_ns", FIELD_UINT64, started_ns),
+	OPTIONAL_ROW("ended_ns", FIELD_UINT64, ended_ns),
 	ROW("limit_unenforced", FIELD_BOOL, limit_unenforced),
 	ROW("has_exit_code", FIELD_BOOL, has_exit_code),
 	ROW("exit_code", FIELD_INT32, exit_code),
@@ -54,6 +61,8 @@ static const struct {
 	ROW("log_max_size", FIELD_UINT64, spec.log_max_size),
 	ROW("log_max_files", FIELD_UINT32, spec.log_max_files),
 #undef ROW
+#undef OPTIONAL_ROW
+#undef ANY_ROW
 };
 
 void record_release(struct record *record)
@@ -139,6 +148,14 @@ static int field_decode(const json_t *value, size_t index, void *member)
 	return -EINVAL;
 }
 
+bool record_exists(int dir_fd, const char *id)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/" RECORD_NAME, id);
+	return faccessat(dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 int record_read(int instance_fd, struct record *ret_record, struct baton_error *err)
 {
 	const struct json_limits limits = { .bytes = RECORD_BYTES_MAX, .depth = 2 };
@@ -154,8 +171,10 @@ int record_read(int instance_fd, struct record *ret_record, struct baton_error *
 	if (r < 0)
 		return error_prefix(err, RECORD_NAME);
 	for (size_t i = 0; r == 0 && i < array_size(fields); i++) {
-		r = field_decode(
-		        json_object_get(document, fields[i].name), i, (char *)&record + fields[i].offset);
+		const json_t *value = json_object_get(document, fields[i].name);
+
+		if (value || !fields[i].optional)
+			r = field_decode(value, i, (char *)&record + fields[i].offset);
 		if (r < 0)
 			(void)error_errno(err, -r, RECORD_NAME ": member \"%s\"", fields[i].name);
 	}

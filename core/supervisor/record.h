@@ -20,9 +20,11 @@ struct record {
 	enum record_phase phase;
 	char boot[BOOT_ID_SIZE];
 	uint64_t generation;
+	uint32_t attempts;
 	int32_t pid;                   /* 0 while creating */
 	unsigned long long start_time; /* of pid, clock ticks since boot */
 	uint64_t started_ns;
+	uint64_t ended_ns; /* ENDED; of an end that nobody saw: when it was found */
 	bool limit_unenforced;
 	bool has_exit_code; /* ENDED */
 	int32_t exit_code;
@@ -38,6 +40,9 @@ void record_release(struct record *record);
 
 /* Atomic replacement below the instance's directory (tmpfs: no fsync). 0 or negative errno. */
 int record_write(int instance_fd, const struct record *record);
+
+/* Whether DIRECTORY/id has a record, readable or not. */
+bool record_exists(int dir_fd, const char *id);
 
 /* 0 and *ret_record; -ENOENT without one; -EINVAL for one that is not whole. */
 int record_read(int instance_fd, struct record *ret_record, struct baton_error *err);

@@ -100,12 +100,19 @@ static void on_start(struct supervisor *supervisor, struct ipc_message *request)
 		reply(supervisor, request, r, &err, NULL);
 		return;
 	}
+	if (!container && container_left_alone(supervisor, request->spec.id)) {
+		r = error_set(&err, EBUSY,
+		        "%s runs, and could not be taken back: see batond's log, and restart it",
+		        request->spec.id);
+		reply(supervisor, request, r, &err, NULL);
+		return;
+	}
 	r = container_check(supervisor, &request->spec, &err);
 	if (r == 0 && !container)
 		r = container_new(supervisor, request->spec.id, &container, &err);
 	reply(supervisor, request, r, &err, NULL);
 	if (r == 0)
-		container_start(container, &request->spec, request->generation);
+		container_start(container, &request->spec, request->generation, request->attempts);
 }
 
 static void on_stop(struct supervisor *supervisor, struct ipc_message *request)
@@ -126,8 +133,12 @@ static void on_forget(struct supervisor *supervisor, struct ipc_message *request
 {
 	struct container *container = request->id ? container_find(supervisor, request->id) : NULL;
 	struct baton_error err;
-	int r = container ? container_forget(container) : 0; /* one that is not there is forgotten */
+	int r = 0; /* one that is not there is forgotten */
 
+	if (container)
+		r = container_forget(container);
+	else if (request->id && container_left_alone(supervisor, request->id))
+		r = -EBUSY;
 	if (r < 0)
 		(void)error_errno(&err, -r, "%s cannot be removed", request->id);
 	reply(supervisor, request, r, &err, NULL);

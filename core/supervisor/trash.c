@@ -56,7 +56,7 @@ static int make_filled(const struct trash *trash)
 /* False while what a killed predecessor has left stands in the way. */
 static bool take_filled(const struct trash *trash)
 {
-	return renameat(trash->trash_fd, FILLED, trash->trash_fd, EMPTIED) == 0;
+	return renameat(trash->trash_fd, FILLED, trash->trash_fd, EMPTIED) == 0 || errno == ENOENT;
 }
 
 /* Through the descriptor of the trash: a path could have been replaced. */

@@ -288,6 +288,8 @@ void rig_tell(struct rig *rig, const char *id, const struct rig_state *state)
 		.exit_code = state->exit_code,
 		.never_ran = state->never_ran,
 		.started_ns = state->started_ns,
+		.ended_ns = state->ended_ns,
+		.attempts = state->attempts,
 		.message = state->message ? reason : NULL,
 		.runtime = runtime,
 		.has_spec = state->with_spec,

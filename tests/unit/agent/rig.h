@@ -76,6 +76,8 @@ struct rig_state {
 	bool unknown_exit;
 	int exit_code;
 	uint64_t started_ns;
+	uint64_t ended_ns;
+	uint32_t attempts;
 	bool with_spec;
 };
 void rig_tell(struct rig *rig, const char *id, const struct rig_state *state);

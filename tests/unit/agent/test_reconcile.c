@@ -249,6 +249,7 @@ static void test_adopt(void **state)
 	rig_tell(rig, app.id,
 	        &(struct rig_state){ .state = IPC_INSTANCE_RUNNING,
 	                .generation = 2,
+	                .attempts = 1,
 	                .message = "running",
 	                .with_spec = true });
 	rig_connect(
@@ -301,24 +302,58 @@ static void test_adopt_ended(void **state)
 	rig_free(rig);
 }
 
+/* An instance that may be restarted once ended, while nobody watched, after running for so long. */
+static struct rig *adopt_ended(struct rig_app *app, uint32_t attempts, uint64_t ran_ms)
+{
+	const uint64_t started_ns = 5000000000U;
+	struct rig *rig = rig_new();
+
+	rig_make_app(app, "busybox:1", "on-failure:1");
+	rig_up(rig);
+	rig_run_app(rig, app);
+	rig_end(rig);
+	rig_start(rig);
+	rig_tell(rig, app->id,
+	        &(struct rig_state){ .state = IPC_INSTANCE_ENDED,
+	                .generation = 6, /* starts on request are no attempts */
+	                .attempts = attempts,
+	                .started_ns = started_ns,
+	                .ended_ns = started_ns + ran_ms * 1000000,
+	                .exit_code = 1,
+	                .message = "exited with code 1" });
+	rig_up(rig);
+	return rig;
+}
+
 /* What has used up its attempts stays down when baton-control starts anew. */
 static void test_adopt_exhausted(void **state)
 {
-	struct rig *rig = rig_new();
 	struct rig_app app;
+	struct rig *rig = adopt_ended(&app, 1, 2000);
 
 	(void)state;
-	rig_make_app(&app, "busybox:1", "on-failure:1");
-	rig_up(rig);
-	rig_run_app(rig, &app);
-	rig_end(rig);
-	rig_start(rig);
-	rig_ended(rig, app.id, 2, 1);
-	rig_up(rig);
 	rig_assert_state(rig, app.id, "exited", "not started again after 1 attempts");
 	rig_run(rig, 2 * CONFIG_BACKOFF_MIN_MS + 50);
 	rig_expect_none(rig);
 	rig_free(rig);
+}
+
+static void test_adopt_not_exhausted(void **state)
+{
+	static const struct {
+		uint32_t attempts;
+		uint64_t ran_ms;
+	} rows[] = { { 0, 2000 }, { 1, CONFIG_BACKOFF_RESET_MS } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rig_app app;
+		struct rig *rig = adopt_ended(&app, rows[i].attempts, rows[i].ran_ms);
+
+		rig_run(rig, 2 * CONFIG_BACKOFF_MIN_MS + 50);
+		assert_int_equal(rig_expect(rig, IPC_START)->attempts, 1);
+		rig_free(rig);
+	}
 }
 
 /* Removed while baton-control was down: must not be resurrected, must be stopped. */
@@ -542,6 +577,7 @@ int main(void)
 		cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_adopt_ended),
 		cmocka_unit_test(test_adopt_exhausted),
+		cmocka_unit_test(test_adopt_not_exhausted),
 		cmocka_unit_test(test_adopt_unwanted),
 		cmocka_unit_test(test_nothing_known_leaves_alone),
 		cmocka_unit_test(test_hello_refused),

@@ -333,14 +333,32 @@ static void test_what_cannot_be_read_now_is_left_alone(void **state)
 	assert_true(left_alone(fixture));
 }
 
+/* Its plugin did not load this time. */
 static void test_a_container_without_its_runtime_is_left_alone(void **state)
+{
+	static char fake[] = "fake";
+	static char crun[] = "crun";
+	static char *enabled[] = { fake, crun, NULL };
+	struct fixture *fixture = *state;
+
+	fixture->config.runtimes.enabled = enabled;
+	start_child(fixture);
+	leave_record(fixture, RECORD_RUNNING, "crun");
+	(void)adopt(fixture);
+	assert_true(left_alone(fixture));
+	assert_true(container_left_alone(&fixture->supervisor, ID));
+}
+
+/* Nobody could stop it, and nobody wants it. */
+static void test_a_container_of_a_runtime_that_is_not_enabled_is_ended(void **state)
 {
 	struct fixture *fixture = *state;
 
 	start_child(fixture);
 	leave_record(fixture, RECORD_RUNNING, "crun");
 	(void)adopt(fixture);
-	assert_true(left_alone(fixture));
+	assert_false(container_left_alone(&fixture->supervisor, ID));
+	assert_int_equal(waitpid(fixture->child, NULL, 0), fixture->child);
 }
 
 static void test_no_descriptor_for_a_container(void **state)
@@ -466,6 +484,7 @@ int main(void)
 		TEST(test_a_half_made_container_is_ended),
 		TEST(test_what_cannot_be_read_now_is_left_alone),
 		TEST(test_a_container_without_its_runtime_is_left_alone),
+		TEST(test_a_container_of_a_runtime_that_is_not_enabled_is_ended),
 		TEST(test_no_descriptor_for_a_container),
 		TEST(test_a_record_of_another_boot_means_nothing),
 		TEST(test_a_group_of_no_container_is_emptied_and_removed),

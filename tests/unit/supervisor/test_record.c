@@ -40,9 +40,11 @@ static void test_round_trip(void **state)
 	struct record out = { .phase = RECORD_STOPPING,
 		.boot = "boot",
 		.generation = 7,
+		.attempts = 3,
 		.pid = 1234,
 		.start_time = 99999999999,
 		.started_ns = 5,
+		.ended_ns = 6,
 		.limit_unenforced = true,
 		.has_exit_code = true,
 		.exit_code = 137,
@@ -63,6 +65,8 @@ static void test_round_trip(void **state)
 	assert_int_equal(in.phase, RECORD_STOPPING);
 	assert_int_equal(in.start_time, out.start_time);
 	assert_int_equal(in.exit_code, 137);
+	assert_int_equal(in.attempts, 3);
+	assert_int_equal(in.ended_ns, 6);
 	assert_true(in.oom_killed && in.limit_unenforced && !in.never_ran);
 	assert_string_equal(in.reason, out.reason);
 	assert_string_equal(in.spec.stop_signal, "SIGINT");
@@ -82,6 +86,32 @@ static void test_reason_that_is_not_utf8_does_not_lose_the_record(void **state)
 	out.spec.id = strdup("x");
 	assert_int_equal(record_write(folder_fd, &out), 0);
 	assert_int_equal(record_read(folder_fd, &in, &err), 0);
+	record_release(&in);
+	record_release(&out);
+}
+
+/* What a batond of before has written is no reason to lose its containers. */
+static void test_record_of_an_earlier_version(void **state)
+{
+	struct record out = { .phase = RECORD_RUNNING, .boot = "boot", .attempts = 3, .ended_ns = 6 };
+	struct record in;
+	struct baton_error err = { 0 };
+	json_t *document;
+	char path[PATH_MAX];
+
+	(void)state;
+	out.spec.id = strdup("x");
+	assert_int_equal(record_write(folder_fd, &out), 0);
+	(void)snprintf(path, sizeof(path), "%s/record.json", folder);
+	document = json_load_file(path, 0, NULL);
+	assert_non_null(document);
+	assert_int_equal(json_object_del(document, "attempts"), 0);
+	assert_int_equal(json_object_del(document, "ended_ns"), 0);
+	assert_int_equal(json_dump_file(document, path, 0), 0);
+	json_decref(document);
+	assert_int_equal(record_read(folder_fd, &in, &err), 0);
+	assert_int_equal(in.attempts, 0);
+	assert_int_equal(in.ended_ns, 0);
 	record_release(&in);
 	record_release(&out);
 }
@@ -117,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_reason_that_is_not_utf8_does_not_lose_the_record),
+		cmocka_unit_test(test_record_of_an_earlier_version),
 		cmocka_unit_test(test_broken_records_are_refused),
 	};
 

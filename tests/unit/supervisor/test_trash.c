@@ -104,12 +104,28 @@ static void test_what_an_earlier_process_left_is_removed(void **state)
 	assert_true(gone_soon(fixture, ".trash/removing"));
 }
 
+/* A restart in the middle of a removal: nothing is filled, and one removal is enough. */
+static void test_what_was_being_removed_is_removed_once(void **state)
+{
+	static const char *const emptied[] = { ".trash", "removing", "1-1" };
+	struct fixture *fixture = *state;
+	struct baton_error err;
+
+	make_tree(fixture, emptied, array_size(emptied));
+	assert_int_equal(trash_new(fixture->base, fixture->dir_fd, &fixture->trash, &err), 0);
+	assert_true(gone_soon(fixture, ".trash/removing"));
+	/* Nothing is left to wait for: the loop ends by itself. */
+	assert_int_equal(event_base_dispatch(fixture->base), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_tree_is_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		        test_what_an_earlier_process_left_is_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		        test_what_was_being_removed_is_removed_once, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
