@@ -3,8 +3,14 @@
 #ifndef BATON_TESTS_LUA_SLOW_H
 #define BATON_TESTS_LUA_SLOW_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "core/base/clock.h"
 #include "lua/host/policy.h"
