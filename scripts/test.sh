@@ -31,7 +31,7 @@ for emulated in ${BATON_EMULATED:-}; do
 	}
 done
 
-BATON_BUILD=$build /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --timeout 300 -m "$marks" \
+BATON_BUILD=$build /usr/bin/python3 -m pytest -q -rs --durations=25 -p no:cacheprovider --timeout 300 -m "$marks" \
 	--junit-xml "$results/pytest.xml" "${@:-tests}"
 pytest_status=$?
 

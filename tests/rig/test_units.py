@@ -21,8 +21,9 @@ BOARDS = [pytest.param(name, marks=[pytest.mark.long] if name in SLOW else []) f
 def guest(bases, request, tmp_path_factory):
     base = bases(request.param)
     files = System(base.board.triple, Apt(base.board.architecture).tree([*LIBRARIES, *dependencies(base.package)]))
-    for name in NAMES:
-        files.program(FOLDER + name, TOP / "build" / base.name / "tests" / name)
+    built = TOP / "build" / base.name / "tests"
+    for path in [*(built / name for name in NAMES), *built.glob("*.so")]:  # some tests load what lies beside them
+        files.program(FOLDER + path.name, path)
     with Guest(base, tmp_path_factory.mktemp("units"), files=files, daemon=False) as one:
         yield one
 
