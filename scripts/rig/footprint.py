@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a node costs at rest, in bytes: memory of its daemons, and what its disk is given in an idle hour and by a deploy."""
+import copy
+import dataclasses
 import json
 
 from .guest import CONFIG, IMAGE, LAYOUT, Guest, make_disk
@@ -13,6 +15,14 @@ BROKER = {"etc/mosquitto.conf": "listener 1883 127.0.0.1\nallow_anonymous true\n
 MANIFEST = {"name": "shop", "services": {"web": {"image": IMAGE, "network_mode": "none",
                                                  "command": ["/bin/sh", "-c", "sleep 1000000 & wait"]}}}
 DAEMONS = "$(cat /run/rig/batond.pid) $(pidof baton-control)"
+
+
+def one_thread(base):
+    """The same with an emulator of one thread: no other counts instructions."""
+    single = copy.copy(base)
+    single.board = dataclasses.replace(base.board, qemu=tuple(word.replace("thread=multi", "thread=single")
+                                                              for word in base.board.qemu))
+    return single
 
 
 def memory(guest):
@@ -39,7 +49,7 @@ def deploy(guest):
 def measure(base, folder, minimal):
     """Boots a guest of `base` with its disk and logs in `folder`."""
     text, config, broker = (BROKER, EXTERNAL, "127.0.0.1") if minimal else ({}, CONFIG, "")
-    with Guest(base, folder, text=text, config=config, broker=broker, disk=make_disk(folder / "disk"), qemu=FAST) as guest:
+    with Guest(one_thread(base), folder, text=text, config=config, broker=broker, disk=make_disk(folder / "disk"), qemu=FAST) as guest:
         guest.wait_online(1e6)
         found = {"memory": memory(guest), "written": {}}
         if not minimal:  # it takes a controller elsewhere to deploy something
