@@ -14,8 +14,9 @@ if [ "${1:-}" = --all ]; then
 fi
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' HUP TERM
+rig=
+trap 'kill $rig 2>/dev/null; exit 130' INT # a job in the background ignores Ctrl-C
+trap 'kill $rig 2>/dev/null; exit 143' HUP TERM
 
 ctest --test-dir "$build" -j 2 --output-on-failure --output-junit "$results/ctest.xml" >"$results/ctest.log" 2>&1
 ctest_status=$?
