@@ -106,6 +106,10 @@ class Recording:
             yield cut, disk, lose(waiting, disk, rng)
 
 
+# What flash writes as a whole. Not less: ext4 takes for granted that its superblock, of two sectors, is old or new.
+PAGE = 4096
+
+
 def lose(waiting, disk, rng):
     """Applies a random part of the requests that were in the cache of the disk."""
     share = rng.choice((0.0, 0.2, 0.5, 0.8, 1.0))
@@ -113,8 +117,8 @@ def lose(waiting, disk, rng):
     for entry in waiting:
         if entry.flags & FUA or rng.random() >= share:
             entry.apply(disk)
-        elif entry.length > 512 and rng.random() < 0.2:
-            entry.apply(disk, rng.randrange(1, entry.length // 512) * 512)  # a sector is whole on every disk
+        elif entry.length > PAGE and rng.random() < 0.2:
+            entry.apply(disk, rng.randrange(1, -(-entry.length // PAGE)) * PAGE)
             torn += 1
         else:
             lost += 1
