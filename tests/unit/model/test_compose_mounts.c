@@ -32,6 +32,8 @@ static void test_short(void **state)
 		{ "\"volumes\": [\"data:/proc\"]", V0, "/proc" },
 		{ "\"volumes\": [\"data://proc/sys\"]", V0, "/proc" },
 		{ "\"volumes\": [\"data:/process\"]", NULL, NULL },
+		{ "\"volumes\": [\"data:/dev/\"]", V0, "/dev" },
+		{ "\"volumes\": [\"data:/dev/shm\"]", NULL, NULL },
 		{ "\"volumes\": [\"data:/d\", \"/x:/d\"]", ".volumes[1]", "same target" },
 		{ "\"volumes\": [\"data:/a/b\", \"/x:/a//b/\"]", ".volumes[1]", "same target" },
 		{ "\"volumes\": [\"data:/d\"], \"tmpfs\": \"/d/\"", ".tmpfs", "same target" },
